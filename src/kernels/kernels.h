@@ -24,13 +24,16 @@ enum {
     LINN_ROW_GRAIN = 16, /* matrix products are split at multiples of this many rows */
 };
 
-/* A weight matrix as it stands in the file: n_rows rows (outputs) of n_cols values
- * (inputs), each row a whole number of blocks. */
+/* A weight matrix: n_rows rows (outputs) of n_cols values (inputs), each row a whole number of
+ * blocks. `data` is the file's layout; `packed` is a layout of the kernel table's own, made once
+ * at load (linn_kernels.pack), in which rows are interleaved as its products like them. A product
+ * reads `packed` where packed_bytes is not 0, else `data`. */
 typedef struct linn_matrix {
     uint32_t type; /* LINN_TYPE_* */
     int32_t n_rows, n_cols;
-    size_t row_bytes;
-    const void *data; /* aligned to 32 bytes at least */
+    size_t row_bytes;   /* of data */
+    const void *data;   /* aligned to 32 bytes at least; not read once packed */
+    const void *packed; /* aligned to 64 bytes; NULL: not packed */
 } linn_matrix;
 
 /* What products multiply a matrix with: n rows of k values, in one of three forms.
@@ -86,6 +89,13 @@ typedef struct linn_kernels {
     /* One row: x [k] to q [k], d [k / B], sums [k / 16]. */
     void (*quantize)(linn_act_form form, const float *x, int32_t k, int8_t *q, float *d,
                      int16_t *sums);
+
+    /* Bytes of the packed form of a matrix of w's type and shape; 0: products read w->data. */
+    size_t (*packed_bytes)(const linn_matrix *w);
+    /* Packs rows [begin, end) of w->data to their place in packed[packed_bytes]; begin is a
+     * multiple of LINN_ROW_GRAIN, end too unless it is n_rows (what pads the last group of rows
+     * is written as zeros). */
+    void (*pack)(const linn_matrix *w, int32_t begin, int32_t end, void *packed);
 
     /* y[j * y_stride + i] = sum_k w[i, k] a[j, k] for rows i of [begin, end) and all rows j of a.
      * begin is a multiple of LINN_ROW_GRAIN. Indexed by weight type.

@@ -5,6 +5,8 @@
 const linn_kernels linn_kernels_avx2 = {
     .name = "avx2",
     .quantize = linn_c_quantize,
+    .packed_bytes = linn_c_packed_bytes,
+    .pack = linn_c_pack,
     .product =
         {
             [LINN_TYPE_F32] = linn_c_product_f32,

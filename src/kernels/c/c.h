@@ -8,6 +8,10 @@
 
 extern const linn_kernels linn_kernels_c;
 
+/* table.c: plain C multiplies with the file's layout */
+size_t linn_c_packed_bytes(const linn_matrix *w);
+void linn_c_pack(const linn_matrix *w, int32_t begin, int32_t end, void *packed);
+
 /* activations.c */
 void linn_c_quantize(linn_act_form form, const float *x, int32_t k, int8_t *q, float *d,
                      int16_t *sums);

@@ -1,9 +1,22 @@
 /* table.c - the plain C table. */
 #include "kernels/c/c.h"
 
+size_t linn_c_packed_bytes(const linn_matrix *w)
+{
+    (void)w;
+    return 0;
+}
+
+void linn_c_pack(const linn_matrix *w, int32_t begin, int32_t end, void *packed)
+{
+    (void)w, (void)begin, (void)end, (void)packed;
+}
+
 const linn_kernels linn_kernels_c = {
     .name = "c",
     .quantize = linn_c_quantize,
+    .packed_bytes = linn_c_packed_bytes,
+    .pack = linn_c_pack,
     .product =
         {
             [LINN_TYPE_F32] = linn_c_product_f32,
