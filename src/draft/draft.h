@@ -2,9 +2,10 @@
  *
  * A drafter follows one timeline: first tokens that are *committed* (part of the
  * text for good), then tokens that are *drafted* (they may be taken back).
- * Nothing here allocates after the drafter is made.
+ * The first token has position 0, and a drafter is made for a number of positions:
+ * pushing more is the caller's error. Nothing here allocates after that.
  *
- * Invariant: committed <= length. `push` and `roll_back` move length,
+ * Invariant: committed <= length <= positions. `push` and `roll_back` move length,
  * `commit` moves committed; drafting and rolling back leave no trace, so what is
  * proposed is a function of the timeline and of what was committed when.
  */
@@ -13,10 +14,14 @@
 
 #include "linn.h"
 
-/* A proposed token, and how sure the drafter is of it: for Max-Gram the match length, for an
- * n-gram table the count behind it, for a model the margin of its coupled score. */
+typedef enum linn_source { LINN_SOURCE_MODEL, LINN_SOURCE_MAXGRAM, LINN_SOURCE_NGRAM } linn_source;
+
+/* A proposed token, who proposes it, and how sure that one is of it: for Max-Gram the match
+ * length, for an n-gram table the share of the token among those that it saw there (ngram.h), for
+ * a model the margin of its coupled score. Those of different sources do not compare. */
 typedef struct linn_proposal {
     linn_token token;
+    linn_source source;
     float confidence;
 } linn_proposal;
 
@@ -29,7 +34,7 @@ typedef struct linn_choice {
 
 typedef struct linn_drafter linn_drafter;
 struct linn_drafter {
-    const char *name;
+    const char *name; /* of the level, as linn_stats shows it */
     /* Writes up to n guesses of the tokens that follow the timeline, which does not change;
      * returns how many, 0 when there is nothing to go by. */
     int32_t (*propose)(linn_drafter *d, int32_t n, linn_proposal *out);
