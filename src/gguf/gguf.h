@@ -5,6 +5,13 @@
  * so that what the getters return needs no further check of bounds. Everything
  * returned is borrowed from the mapping and lives until linn_file_close.
  *
+ * Accepted beyond the bare format: gaps between tensors; tensors of a type that GGUF
+ * names but linn has no code for (their size is 0 and their data NULL, so that the
+ * file can be looked into; who loads a model checks linn_type_find). Refused: arrays
+ * of arrays, names that are empty, not UTF-8, hold a zero byte or occur twice, an
+ * alignment that is not a power of two from 8 on (the format has multiples of 8), tensors that
+ * overlap.
+ *
  * Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 #ifndef LINN_GGUF_GGUF_H
@@ -46,19 +53,20 @@ typedef struct linn_gguf_array {
 typedef struct linn_tensor {
     linn_string name;
     const char *name_z; /* the same, terminated */
-    uint32_t type;      /* a LINN_TYPE_* that quant.h knows */
+    uint32_t type;      /* a LINN_TYPE_*, or one that linn has no code for */
     int n_dims;         /* 1 to 4 */
     uint64_t shape[4];  /* elements, fastest first; 1 beyond n_dims; none is 0 */
     uint64_t offset;    /* of the data, from the start of the file */
-    size_t size;        /* bytes */
-    const void *data;   /* aligned as the file says */
+    size_t size;        /* bytes; 0 exactly when linn has no code for the type */
+    const void *data;   /* aligned as the file says (at most to a page); NULL when size is 0 */
 } linn_tensor;
 
 const char *linn_file_path(const linn_file *f);
 bool linn_file_has(const linn_file *f, const char *key);
 
 /* Required values: LINN_EFORMAT, naming file and key, when missing, of another kind or out of
- * range. Integers of any width convert when the value fits. */
+ * range. Integers of any width convert when the value fits; so do floats, which must be
+ * finite. */
 int linn_file_get_u32(const linn_file *f, const char *key, uint32_t *out, linn_error *err);
 int linn_file_get_f32(const linn_file *f, const char *key, float *out, linn_error *err);
 int linn_file_get_bool(const linn_file *f, const char *key, bool *out, linn_error *err);
