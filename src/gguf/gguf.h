@@ -97,7 +97,10 @@ int linn_file_parse(linn_file **out, const void *data, size_t size, const char *
  * Keys first, in order; then all tensors declared; then `begin_data`; then the bytes of
  * each tensor in the order of declaration, in pieces of any size; then `finish`. The file
  * appears under its name only at the end (base/file.h). After an error every call returns
- * that error; `free` drops what was not finished. */
+ * that error, which `finish` describes; `free` drops what was not finished.
+ *
+ * Files have version 3 and the format's default alignment of 32 bytes, so the key
+ * general.alignment is not there: putting it is an error, copying it does nothing. */
 typedef struct linn_gguf_writer linn_gguf_writer;
 
 int linn_gguf_writer_create(linn_gguf_writer **out, const char *path, linn_error *err);
@@ -108,11 +111,12 @@ int linn_gguf_put_bool(linn_gguf_writer *w, const char *key, bool value);
 int linn_gguf_put_string(linn_gguf_writer *w, const char *key, const char *value, size_t length);
 int linn_gguf_put_strings(linn_gguf_writer *w, const char *key, const linn_string *values,
                           size_t n);
-/* kind: a scalar; data: host-order elements */
+/* kind: a scalar; data: host-order elements, bools one byte each */
 int linn_gguf_put_array(linn_gguf_writer *w, const char *key, linn_gguf_kind kind, const void *data,
                         size_t n);
 /* Copies key i of a file as it is. */
 int linn_gguf_put_copy(linn_gguf_writer *w, const linn_file *f, size_t i);
+/* type: one that linn has code for; shape: elements, fastest first. */
 int linn_gguf_put_tensor(linn_gguf_writer *w, const char *name, uint32_t type, int n_dims,
                          const uint64_t *shape);
 int linn_gguf_begin_data(linn_gguf_writer *w);
