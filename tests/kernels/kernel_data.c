@@ -170,6 +170,29 @@ linn_matrix kd_matrix(uint32_t type, int32_t n_rows, int32_t n_cols, kd_weights 
     return w;
 }
 
+void kd_pack(const linn_kernels *t, linn_matrix *w)
+{
+    size_t bytes = t->packed_bytes(w);
+    w->packed = NULL;
+    if (!bytes)
+        return;
+    char *packed = kd_alloc(bytes);
+    memset(packed, 0xc3, bytes);
+    for (int32_t begin = 0, end; begin < w->n_rows; begin = end) {
+        end = begin + LINN_ROW_GRAIN * kd_range(1, 3);
+        end = end < w->n_rows ? end : w->n_rows;
+        t->pack(w, begin, end, packed);
+    }
+    w->packed = packed;
+}
+
+bool kd_unpack(linn_matrix *w)
+{
+    bool good = kd_free(w->packed);
+    w->packed = NULL;
+    return good;
+}
+
 void kd_fill(float *x, size_t n, kd_values kind)
 {
     for (size_t i = 0; i < n; i++) {
@@ -209,7 +232,8 @@ linn_acts kd_acts(const linn_kernels *t, uint32_t type, int32_t n, int32_t k, kd
 
 void kd_acts_free(linn_acts *a)
 {
-    if (!(kd_free(a->x) & kd_free(a->q) & kd_free(a->d) & kd_free(a->sums)))
+    bool x = kd_free(a->x), q = kd_free(a->q), d = kd_free(a->d), sums = kd_free(a->sums);
+    if (!(x && q && d && sums))
         abort();
 }
 

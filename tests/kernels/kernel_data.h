@@ -24,6 +24,10 @@ typedef enum kd_weights {
 /* A matrix of the type, each row of it followed by nothing (as in a file). Free w->data. */
 linn_matrix kd_matrix(uint32_t type, int32_t n_rows, int32_t n_cols, kd_weights kind);
 
+/* Packs w for the table, in parts; free with kd_unpack, which says whether all was well. */
+void kd_pack(const linn_kernels *t, linn_matrix *w);
+bool kd_unpack(linn_matrix *w);
+
 typedef enum kd_values {
     KD_NORMAL,
     KD_MAX,      /* all +-max of the block: levels of +-127 */

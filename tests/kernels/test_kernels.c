@@ -38,11 +38,12 @@ static void product_case(uint32_t type, int32_t n, int32_t rows, int32_t k, kd_w
         float *y = kd_alloc(size * sizeof *y);
         memset(y, 0xee, size * sizeof *y);
         int32_t cut = rows / 2 / LINN_ROW_GRAIN * LINN_ROW_GRAIN; /* in two parts */
+        kd_pack(*t, &w);
         (*t)->product[type](&w, &a, 0, cut, y, stride);
         (*t)->product[type](&w, &a, cut, rows, y, stride);
         if (memcmp(want, y, size * sizeof *y))
             fail_with(*t, "product", linn_type_name(type), n, rows, k);
-        if (!kd_free(y))
+        if (!kd_free(y) || !kd_unpack(&w))
             fail_with(*t, "product wrote outside", linn_type_name(type), n, rows, k);
     }
     if (!kd_free(want) || !kd_free(w.data))
@@ -74,6 +75,7 @@ static void width_and_rows_do_not_matter(void **state)
             linn_matrix w = kd_matrix(type, rows, k, KD_RANDOM);
             linn_acts a = kd_acts(*t, type, n, k, KD_NORMAL);
             float *all = kd_alloc((size_t)(n * rows) * sizeof *all);
+            kd_pack(*t, &w);
             (*t)->product[type](&w, &a, 0, rows, all, (size_t)rows);
             for (int32_t j = 0; j < n; j++) {
                 int32_t block = linn_act_form_of(type) == LINN_ACT_Q8 ? 32 : 256;
@@ -88,7 +90,7 @@ static void width_and_rows_do_not_matter(void **state)
                 (*t)->product[type](&w, &one, 16, rows, y, 0);
                 assert_memory_equal(y, all + j * rows, (size_t)rows * sizeof *y);
             }
-            assert_true(kd_free(all) && kd_free(w.data));
+            assert_true(kd_free(all) && kd_unpack(&w) && kd_free(w.data));
             kd_acts_free(&a);
         }
 }

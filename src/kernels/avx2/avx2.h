@@ -6,4 +6,27 @@
 
 extern const linn_kernels linn_kernels_avx2;
 
+/* product_f.c, product_q.c */
+#define LINN_PRODUCT(name)                                                                 \
+    void linn_avx2_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
+                                  int32_t end, float *y, size_t y_stride);
+LINN_PRODUCT(f32)
+LINN_PRODUCT(f16)
+LINN_PRODUCT(bf16)
+LINN_PRODUCT(q8_0)
+#undef LINN_PRODUCT
+
+/* rows.c */
+void linn_avx2_quantize(linn_act_form form, const float *x, int32_t k, int8_t *q, float *d,
+                        int16_t *sums);
+void linn_avx2_rms_norm(const float *x, const float *w, float eps, int32_t n, float *y);
+void linn_avx2_add(float *x, const float *y, int32_t n);
+void linn_avx2_swiglu(float *gate, const float *up, int32_t n);
+void linn_avx2_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,
+                    const float *cos, const float *sin);
+int32_t linn_avx2_argmax(const float *x, int32_t n);
+
+/* attend.c */
+void linn_avx2_attend(const linn_attend *a);
+
 #endif

@@ -1,18 +1,25 @@
 /* table.c - the AVX2 table. */
 #include "kernels/avx2/avx2.h"
 #include "kernels/c/c.h"
+#include "kernels/pack.h"
+
+/* The formats whose product here reads the packed form. */
+static size_t packed_bytes(const linn_matrix *w)
+{
+    return w->type == LINN_TYPE_Q8_0 ? linn_packed_bytes(w) : 0;
+}
 
 const linn_kernels linn_kernels_avx2 = {
     .name = "avx2",
-    .quantize = linn_c_quantize,
-    .packed_bytes = linn_c_packed_bytes,
-    .pack = linn_c_pack,
+    .quantize = linn_avx2_quantize,
+    .packed_bytes = packed_bytes,
+    .pack = linn_pack,
     .product =
         {
-            [LINN_TYPE_F32] = linn_c_product_f32,
-            [LINN_TYPE_F16] = linn_c_product_f16,
-            [LINN_TYPE_BF16] = linn_c_product_bf16,
-            [LINN_TYPE_Q8_0] = linn_c_product_q8_0,
+            [LINN_TYPE_F32] = linn_avx2_product_f32,
+            [LINN_TYPE_F16] = linn_avx2_product_f16,
+            [LINN_TYPE_BF16] = linn_avx2_product_bf16,
+            [LINN_TYPE_Q8_0] = linn_avx2_product_q8_0,
             [LINN_TYPE_Q4_0] = linn_c_product_q4_0,
             [LINN_TYPE_Q4_1] = linn_c_product_q4_1,
             [LINN_TYPE_Q5_0] = linn_c_product_q5_0,
@@ -25,10 +32,10 @@ const linn_kernels linn_kernels_avx2 = {
             [LINN_TYPE_IQ4_NL] = linn_c_product_iq4_nl,
             [LINN_TYPE_IQ4_XS] = linn_c_product_iq4_xs,
         },
-    .rms_norm = linn_c_rms_norm,
-    .add = linn_c_add,
-    .swiglu = linn_c_swiglu,
-    .rope = linn_c_rope,
-    .attend = linn_c_attend,
-    .argmax = linn_c_argmax,
+    .rms_norm = linn_avx2_rms_norm,
+    .add = linn_avx2_add,
+    .swiglu = linn_avx2_swiglu,
+    .rope = linn_avx2_rope,
+    .attend = linn_avx2_attend,
+    .argmax = linn_avx2_argmax,
 };
