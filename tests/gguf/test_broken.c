@@ -17,7 +17,7 @@ static int parse(const uint8_t *data, size_t size, linn_error *err)
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, data, size);
-    linn_file *f;
+    linn_file *f = NULL;
     *err = (linn_error){0};
     int rc = linn_file_parse(&f, copy, size, "image", err);
     assert_int_equal(rc, err->code);
@@ -275,7 +275,7 @@ static void types(void **state)
     /* what GGUF names but linn has no code for can be looked at */
     one_tensor(16, 2, 256, 2, 0);
     linn_error err;
-    linn_file *f;
+    linn_file *f = NULL;
     linn_tensor_info info;
     assert_int_equal(linn_file_parse(&f, m.data, m.size, "image", &err), LINN_OK);
     assert_int_equal(linn_file_tensor(f, 0, &info), LINN_OK);
@@ -385,7 +385,7 @@ static int make_sample(void **state)
     char path[] = "/tmp/linn-test-broken-XXXXXX";
     int fd = mkstemp(path);
     linn_error err = {0};
-    linn_file *f;
+    linn_file *f = NULL;
     if (fd < 0 || sample_write(path, &err) || linn_file_open(&f, path, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return -1;
@@ -466,7 +466,7 @@ static void not_files(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/x", dir);
     linn_error err;
-    linn_file *f;
+    linn_file *f = NULL;
     assert_int_equal(linn_file_open(&f, path, &err), LINN_EIO);
     assert_null(f);
     assert_non_null(strstr(err.message, "/x: cannot open: No such file"));

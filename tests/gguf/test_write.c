@@ -32,7 +32,7 @@ static int remove_dir(void **state)
 static linn_file *open_sample(void)
 {
     linn_error err = {0};
-    linn_file *f;
+    linn_file *f = NULL;
     if (sample_write(path, &err) || linn_file_open(&f, path, &err))
         fail_msg("%s", err.message);
     return f;
@@ -179,7 +179,7 @@ static void json_of_odd_numbers(void **state)
     (void)state;
     linn_error err;
     linn_gguf_writer *w;
-    linn_file *f;
+    linn_file *f = NULL;
     const float odd[] = {NAN, INFINITY, -INFINITY, 1e-7f};
     assert_int_equal(linn_gguf_writer_create(&w, path, &err), LINN_OK);
     linn_gguf_put_array(w, "odd", LINN_GGUF_F32, odd, 4);
@@ -270,7 +270,7 @@ static void alignment_is_the_writers(void **state)
     put_key_u32(&m, "general.alignment", 64);
     put_key_u32(&m, "x", 1);
     linn_error err;
-    linn_file *f;
+    linn_file *f = NULL;
     linn_gguf_writer *w;
     assert_int_equal(linn_file_parse(&f, m.data, m.size, "image", &err), LINN_OK);
     assert_int_equal(linn_gguf_writer_create(&w, path, &err), LINN_OK);
@@ -479,7 +479,7 @@ static void finishes_once(void **state)
     assert_int_equal(linn_gguf_writer_finish(w, &err), LINN_OK);
     assert_int_equal(linn_gguf_writer_finish(w, &err), LINN_EINVAL);
     linn_gguf_writer_free(w);
-    linn_file *f;
+    linn_file *f = NULL;
     assert_int_equal(linn_file_open(&f, path, &err), LINN_OK);
     linn_file_close(f);
 }
@@ -493,7 +493,7 @@ static int write_attempt(void *arg)
 
 static int read_attempt(void *arg)
 {
-    linn_file *f;
+    linn_file *f = NULL;
     int rc = linn_file_open(&f, arg, NULL);
     linn_file_close(f);
     return rc;
