@@ -1,0 +1,121 @@
+/* attention.c - keeps K and V of new rows in their pages, and attends over pages.
+ *
+ * Queries that share a KV head (the rows of a session times the heads that share it)
+ * go through the pages together, in order, so each page is read once for up to
+ * LINN_CPU_QUERIES of them. A query's result does not depend on its company: pages
+ * are cut at multiples of LINN_KV_PAGE and merged one after the other.
+ */
+#include "model/cpu/cpu.h"
+#include "model/session.h"
+#include "quant/half.h"
+
+static char *tile_of(const linn_session *s, int32_t layer, int32_t head, int32_t position)
+{
+    return linn_cpu_tile(s->pool->store, s->pages[position / LINN_KV_PAGE], layer, head);
+}
+
+void linn_cpu_keep(const linn_workspace *s, int32_t layer, int32_t head, int32_t row, bool value)
+{
+    const linn_row *r = &s->rows[row];
+    size_t n = (size_t)s->params->head_dim, column = (size_t)r->slot % LINN_KV_PAGE;
+    size_t at = ((size_t)row * (size_t)s->params->n_kv_heads + (size_t)head) * n;
+    const float *from = (value ? s->v : s->k) + at;
+    const linn_store *store = r->session->pool->store;
+    char *tile = tile_of(r->session, layer, head, r->slot) + (value ? store->tile_bytes : 0);
+    size_t first = value ? column * n : column, step = value ? 1 : LINN_KV_PAGE;
+    if (store->type == LINN_KV_F32) {
+        float *to = (float *)(void *)tile + first;
+        for (size_t d = 0; d < n; d++)
+            to[d * step] = from[d];
+    } else {
+        uint16_t *to = (uint16_t *)(void *)tile + first;
+        for (size_t d = 0; d < n; d++)
+            to[d * step] = linn_f32_to_f16(from[d]);
+    }
+}
+
+/* Queries [begin, begin + n) of a run and KV head: query i is row i / group of the run, head
+ * i % group of those that share the KV head. */
+typedef struct queries {
+    int32_t run, kv_head, begin, n;
+} queries;
+
+/* Finds the queries; returns the highest position among them. */
+static int32_t gather(const linn_cpu_member *c, const linn_cpu_plan *plan, const queries *t)
+{
+    const linn_workspace *s = c->s;
+    linn_cpu_scratch *mine = c->mine;
+    const linn_params *p = s->params;
+    int32_t group = p->n_heads / p->n_kv_heads, last = 0;
+    size_t head_dim = (size_t)p->head_dim, stride = (size_t)p->n_heads * head_dim;
+    for (int32_t j = 0; j < t->n; j++) {
+        int32_t entry = plan->begin[t->run] + (t->begin + j) / group;
+        int32_t head = t->kv_head * group + (t->begin + j) % group;
+        mine->out[j] = s->q + (size_t)plan->place[entry] * stride + (size_t)head * head_dim;
+        mine->q[j] = mine->out[j];
+        mine->position[j] = s->rows[plan->row[entry]].position;
+        last = mine->position[j] > last ? mine->position[j] : last;
+        mine->m[j] = -__builtin_inff();
+        mine->l[j] = 0.0f;
+    }
+    for (size_t i = 0; i < (size_t)t->n * head_dim; i++)
+        mine->acc[i] = 0.0f;
+    return last;
+}
+
+static void attend_queries(const linn_cpu_member *c, int32_t layer, const linn_cpu_plan *plan,
+                           const queries *t)
+{
+    const linn_workspace *s = c->s;
+    linn_cpu_scratch *mine = c->mine;
+    size_t head_dim = (size_t)s->params->head_dim;
+    const linn_session *session = s->rows[plan->row[plan->begin[t->run]]].session;
+    const linn_store *store = session->pool->store;
+    int32_t last = gather(c, plan, t);
+    linn_attend a = {
+        .head_dim = s->params->head_dim,
+        .n_q = t->n,
+        .kv = store->type,
+        .q = mine->q,
+        .n_visible = mine->n_visible,
+        .scale = 1.0f / __builtin_sqrtf((float)s->params->head_dim),
+        .m = mine->m,
+        .l = mine->l,
+        .acc = mine->acc,
+    };
+    for (int32_t first = 0; first <= last; first += LINN_KV_PAGE) {
+        for (int32_t j = 0; j < t->n; j++) {
+            int32_t visible = mine->position[j] + 1 - first;
+            mine->n_visible[j] = visible < 0 ? 0 : visible > LINN_KV_PAGE ? LINN_KV_PAGE : visible;
+        }
+        const char *tile = tile_of(session, layer, t->kv_head, first);
+        a.k = tile;
+        a.v = tile + store->tile_bytes;
+        s->kernels->attend(&a);
+    }
+    for (int32_t j = 0; j < t->n; j++)
+        for (size_t d = 0; d < head_dim; d++)
+            mine->out[j][d] = mine->acc[(size_t)j * head_dim + d] / mine->l[j];
+}
+
+/* Tasks are dealt out in turn, since later rows of a run see more positions. With fewer pairs of
+ * run and KV head than members, the heads of a pair are parted too. */
+void linn_cpu_attend(const linn_cpu_member *c, int32_t layer, const linn_cpu_plan *plan)
+{
+    const linn_params *p = c->s->params;
+    int32_t group = p->n_heads / p->n_kv_heads, pairs = plan->n_runs * p->n_kv_heads;
+    int32_t parts = pairs >= c->n ? 1 : (c->n + pairs - 1) / pairs;
+    int turn = 0;
+    for (int32_t run = 0; run < plan->n_runs; run++) {
+        int32_t n = (plan->begin[run + 1] - plan->begin[run]) * group;
+        int32_t each = (n + parts - 1) / parts;
+        each = each > LINN_CPU_QUERIES ? LINN_CPU_QUERIES : each;
+        for (int32_t head = 0; head < p->n_kv_heads; head++)
+            for (int32_t begin = 0; begin < n; begin += each) {
+                queries t = {run, head, begin, n - begin < each ? n - begin : each};
+                if (turn == c->index)
+                    attend_queries(c, layer, plan, &t);
+                turn = turn + 1 == c->n ? 0 : turn + 1;
+            }
+    }
+}

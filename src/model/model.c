@@ -1,0 +1,88 @@
+/* model.c - opens models; see model.h. */
+#include "model/model.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The name in the file, else the file's own without folder and ".gguf". */
+static int read_name(linn_model *m, linn_error *err)
+{
+    linn_string name = {"", 0};
+    int rc = linn_file_maybe_string(m->file, "general.name", &name, err);
+    if (rc != LINN_OK)
+        return rc;
+    if (name.length == 0) {
+        const char *path = linn_file_path(m->file), *slash = strrchr(path, '/');
+        name.data = slash ? slash + 1 : path;
+        name.length = strlen(name.data);
+        if (name.length > 5 && strcmp(name.data + name.length - 5, ".gguf") == 0)
+            name.length -= 5;
+    }
+    m->name = strndup(name.data, name.length);
+    return m->name ? LINN_OK
+                   : linn_fail(err, LINN_ENOMEM, "%s: out of memory", linn_file_path(m->file));
+}
+
+int linn_model_load(linn_model **out, linn_engine *e, linn_file *file, bool mapped, linn_error *err)
+{
+    *out = NULL;
+    linn_model *m = calloc(1, sizeof *m);
+    if (!m) {
+        linn_file_close(file);
+        return linn_fail(err, LINN_ENOMEM, "out of memory for a model");
+    }
+    m->engine = e;
+    m->file = file;
+    m->backend = &linn_backend_cpu;
+    int rc = linn_params_read(&m->params, file, err);
+    if (rc == LINN_OK)
+        rc = linn_tensors_bind(&m->tensors, &m->params, file, err);
+    if (rc == LINN_OK)
+        rc = read_name(m, err);
+    if (rc == LINN_OK)
+        rc = m->backend->load(&m->weights, e, &m->params, &m->tensors, mapped, err);
+    if (rc != LINN_OK)
+        linn_model_free(m);
+    else
+        *out = m;
+    return rc;
+}
+
+int linn_model_open(linn_model **out, linn_engine *e, const char *path, linn_error *err)
+{
+    *out = NULL;
+    linn_file *file;
+    int rc = linn_file_open(&file, path, err);
+    return rc == LINN_OK ? linn_model_load(out, e, file, true, err) : rc;
+}
+
+void linn_model_free(linn_model *m)
+{
+    if (!m)
+        return;
+    m->backend->unload(m->weights);
+    linn_tensors_free(&m->tensors);
+    linn_file_close(m->file);
+    free(m->name);
+    free(m);
+}
+
+linn_model_info linn_model_describe(const linn_model *m)
+{
+    const linn_params *p = &m->params;
+    return (linn_model_info){
+        .name = m->name,
+        .architecture = p->architecture,
+        .n_vocab = p->n_vocab,
+        .n_ctx = p->n_ctx,
+        .n_layers = p->n_layers,
+        .n_embd = p->n_embd,
+        .n_heads = p->n_heads,
+        .n_kv_heads = p->n_kv_heads,
+        .head_dim = p->head_dim,
+        .n_ff = p->n_ff,
+        .n_parameters = m->tensors.n_parameters,
+        .weight_bytes = m->backend->weight_bytes(m->weights),
+    };
+}
