@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const linn_command linn_command_logits;
+
 /* In the order in which --help lists them. */
 static const linn_command *const commands[] = {
+    &linn_command_logits,
     NULL,
 };
 
