@@ -1,8 +1,7 @@
 /* main.c - the list of commands and the way to them.
  *
- * To add a command: write cmd_NAME.c, name it in the list below and in meson.build,
- * describe it in man/linn.1 and completions/linn (tests/cli/test_docs.py says if
- * something was forgotten).
+ * To add a command: write cmd_NAME.c, name it in the list below and in meson.build.
+ * The manual page and the completion take it from --help.
  */
 #include "cli.h"
 #include "options.h"

@@ -2,8 +2,8 @@
  *
  * A row names the option, says where its value goes in the command's own struct
  * (by offset; the macros check the field's type) and what is allowed. Parsing,
- * --help and the defaults printed there all come from the table, and a test
- * holds the manual page and the completion against --help.
+ * --help, the defaults printed there, the manual page and the completion all come from
+ * the table.
  *
  * Numbers are read strictly: all of the word, in decimal, in range; "nan", "inf",
  * "0x10", " 1" and "1k" are refused by one line that names option, value and

@@ -128,7 +128,7 @@ class Installed(unittest.TestCase):
     def test_files(self):
         for pattern in ("include/linn.h", "lib/**/liblinn.a", "lib/**/liblinn.so", "bin/linn",
                         "share/linn/models/river.gguf", "share/linn/models/brook.gguf",
-                        "share/linn/models/rill.gguf"):
+                        "share/linn/models/rill.gguf", "share/man/man1/linn.1", "share/bash-completion/completions/linn"):
             with self.subTest(file=pattern):
                 self.assertEqual(len(list(self.root.glob(f"**/{pattern}"))), 1)
 
