@@ -89,6 +89,21 @@ static void describe_allowed(const linn_option *o, char *out, size_t capacity)
     }
 }
 
+/* What stands for the value in --help: "N", or "f16|f32". */
+static void describe_argument(const linn_option *o, char *out, size_t capacity)
+{
+    size_t used = 0;
+    if (o->kind != LINN_OPTION_CHOICE) {
+        snprintf(out, capacity, "%s", o->argument ? o->argument : "");
+        return;
+    }
+    out[0] = '\0';
+    for (size_t i = 0; o->choices[i] && used < capacity; i++) {
+        int n = snprintf(out + used, capacity - used, "%s%s", i ? "|" : "", o->choices[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
 static bool store_integer(const linn_option *o, const char *word, int64_t *out)
 {
     int64_t value;
@@ -245,8 +260,11 @@ int linn_cli_parse(const linn_command *self, int argc, char **argv, void *values
             snprintf(given, sizeof given, "--%s", o->name);
         else
             snprintf(given, sizeof given, "-%c", o->letter);
-        if (value == ':')
-            return linn_cli_misuse(self, "%s: needs a value, %s", given, o->argument);
+        if (value == ':') {
+            char argument[64];
+            describe_argument(o, argument, sizeof argument);
+            return linn_cli_misuse(self, "%s: needs a value, %s", given, argument);
+        }
         int status = store(self, o, given, optarg, values);
         if (status != LINN_PARSED)
             return status;
@@ -340,12 +358,13 @@ static void describe_default(const linn_option *o, const void *values, char *out
 
 static void print_option(linn_cli_output *out, const linn_option *o, const void *values)
 {
-    char left[128], standard[128], text[1024];
+    char left[128], argument[64], standard[128], text[1024];
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "",
-                     o->argument ? o->argument : "");
+    describe_argument(o, argument, sizeof argument);
+    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, *argument ? " " : "",
+                     argument);
     describe_default(o, values, standard, sizeof standard);
     snprintf(text, sizeof text, "%s%s", o->help, standard);
     if (n >= HELP_COLUMN - 1) {

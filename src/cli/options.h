@@ -34,7 +34,7 @@ struct linn_option {
     linn_option_kind kind;
     char letter;                /* 0: none */
     const char *name;           /* without the dashes; of a group: its heading */
-    const char *argument;       /* its name in --help; NULL for flags */
+    const char *argument;       /* its name in --help; NULL for flags and choices */
     size_t offset;              /* of the field in the command's struct */
     const char *help;           /* one or more sentences without the default */
     const char *otherwise;      /* the default in words; NULL: the field's value */
