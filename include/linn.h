@@ -83,7 +83,7 @@ typedef struct linn_tensor_info {
     int n_dims;
     uint64_t shape[4]; /* elements, fastest first; 1 beyond n_dims */
     uint64_t offset;   /* from the start of the file */
-    uint64_t size;     /* bytes */
+    uint64_t size;     /* bytes; 0: a type that linn has no code for */
 } linn_tensor_info;
 
 LINN_API int linn_file_open(linn_file **out, const char *path, linn_error *err);

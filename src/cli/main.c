@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
 
 /* In the order in which --help lists them. */
 static const linn_command *const commands[] = {
+    &linn_command_inspect,
     &linn_command_logits,
     NULL,
 };
@@ -51,7 +53,7 @@ static int unknown_command(const linn_command *parent, const linn_command *const
 {
     const char *names[64], *near;
     size_t n = 0;
-    for (; list[n] && n < sizeof names / sizeof names[0]; n++) {
+    for (; n < sizeof names / sizeof names[0] && list[n]; n++) {
         const char *blank = strrchr(list[n]->name, ' ');
         names[n] = blank ? blank + 1 : list[n]->name;
     }

@@ -38,6 +38,18 @@ static void *grow(void *items, size_t n, size_t item_size)
     return linn_mul_overflows(capacity, item_size, &bytes) ? NULL : realloc(items, bytes);
 }
 
+bool linn_gguf_is_name(linn_string text)
+{
+    for (size_t i = 0; i < text.length;) {
+        uint32_t c;
+        size_t n = linn_utf8_decode(text.data + i, text.length - i, &c);
+        if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+            return false;
+        i += n;
+    }
+    return true;
+}
+
 static linn_string read_name(linn_cursor *c)
 {
     size_t at = c->at;
@@ -47,10 +59,9 @@ static linn_string read_name(linn_cursor *c)
     if (name.length == 0 || name.length > LINN_GGUF_MAX_NAME)
         linn_cursor_fail(c, LINN_EFORMAT, at, "the name has %zu bytes, expected 1 to %d",
                          name.length, LINN_GGUF_MAX_NAME);
-    else if (memchr(name.data, 0, name.length))
-        linn_cursor_fail(c, LINN_EFORMAT, at, "the name has a zero byte in it");
-    else if (linn_utf8_check(name.data, name.length) != name.length)
-        linn_cursor_fail(c, LINN_EFORMAT, at, "the name is not UTF-8");
+    else if (!linn_gguf_is_name(name))
+        linn_cursor_fail(c, LINN_EFORMAT, at,
+                         "the name is not UTF-8 text without control characters");
     else
         c->name = name;
     return name;

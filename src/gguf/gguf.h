@@ -8,9 +8,9 @@
  * Accepted beyond the bare format: gaps between tensors; tensors of a type that GGUF
  * names but linn has no code for (their size is 0 and their data NULL, so that the
  * file can be looked into; who loads a model checks linn_type_find). Refused: arrays
- * of arrays, names that are empty, not UTF-8, hold a zero byte or occur twice, an
- * alignment that is not a power of two from 8 on (the format has multiples of 8), tensors that
- * overlap.
+ * of arrays; names that are empty, have control characters or are not UTF-8; names
+ * that occur twice; an alignment that is not a power of two from 8 on (the format asks
+ * for a multiple of 8); tensors that overlap; bools other than 0 and 1.
  *
  * Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */

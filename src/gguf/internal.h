@@ -44,6 +44,9 @@ size_t linn_gguf_kind_size(linn_gguf_kind kind);
 /* "float32", "string" */
 const char *linn_gguf_kind_name(linn_gguf_kind kind);
 
+/* UTF-8 without control characters, so that a name can go into any message or list as it is. */
+bool linn_gguf_is_name(linn_string text);
+
 const linn_gguf_key *linn_file_find_key(const linn_file *f, const char *name);
 
 #endif

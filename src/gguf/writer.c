@@ -9,7 +9,6 @@
 #include "gguf/internal.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "quant/quant.h"
 
 #include <assert.h>
@@ -112,9 +111,11 @@ static void begin_entry(linn_gguf_writer *w, enum stage stage, names *list, buff
     if (w->stage > stage)
         FAIL(w, LINN_EINVAL, "%s: %s '%.100s': comes too late, after %s", w->path, what, name,
              stage == KEYS && w->stage == TENSORS ? "a tensor" : "the data has begun");
-    else if (length == 0 || length > LINN_GGUF_MAX_NAME || linn_utf8_check(name, length) != length)
-        FAIL(w, LINN_EINVAL, "%s: %s '%.100s': the name is not 1 to %d bytes of UTF-8", w->path,
-             what, name, LINN_GGUF_MAX_NAME);
+    else if (length == 0 || length > LINN_GGUF_MAX_NAME ||
+             !linn_gguf_is_name((linn_string){name, length}))
+        FAIL(w, LINN_EINVAL,
+             "%s: %s '%.100s': the name is not 1 to %d bytes of UTF-8 without control characters",
+             w->path, what, name, LINN_GGUF_MAX_NAME);
     else if (known(list, name))
         FAIL(w, LINN_EINVAL, "%s: %s '%.100s': is there already", w->path, what, name);
     append(w, &list->text, name, length + 1);

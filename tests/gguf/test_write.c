@@ -308,6 +308,11 @@ static int key_not_utf8(linn_gguf_writer *w)
     return linn_gguf_put_u32(w, "\xff", 1);
 }
 
+static int key_of_two_lines(linn_gguf_writer *w)
+{
+    return linn_gguf_put_u32(w, "a\nb", 1);
+}
+
 static int key_alignment(linn_gguf_writer *w)
 {
     return linn_gguf_put_u32(w, "general.alignment", 64);
@@ -407,10 +412,11 @@ static void misuse(void **state)
 {
     (void)state;
     static const wrong_call calls[] = {
-        key_twice,          empty_key,    key_not_utf8, key_alignment,  key_after_tensor,
-        array_of_strings,   tensor_twice, tensor_type,  tensor_rows,    tensor_no_dims,
-        array_of_odd_bools, tensor_zero,  tensor_huge,  data_too_early, data_too_much,
-        tensor_after_data,  begin_twice,  no_data,      tensor_5_dims,  data_too_little};
+        key_twice,        empty_key,          key_not_utf8, key_of_two_lines, key_alignment,
+        key_after_tensor, array_of_strings,   tensor_twice, tensor_type,      tensor_rows,
+        tensor_no_dims,   array_of_odd_bools, tensor_zero,  tensor_huge,      data_too_early,
+        data_too_much,    tensor_after_data,  begin_twice,  no_data,          tensor_5_dims,
+        data_too_little};
     unlink(path);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         linn_error err = {0};
