@@ -114,12 +114,33 @@ class Inspect(Case):
         self.assertIn("Name            a\\n\\u001b[31m\\ufffd\\u009b\\u0007\"\\z\n", self.done("inspect", path).stdout)
 
     def test_path_that_is_no_text(self):
-        path = os.path.join(os.fsencode(self.folder), b"\xff\xc3\xa9\x01.gguf")
+        odd = b"\xff\xc3\xa9\x01\"\\\n\xc2\x9b\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xf0\x9f\x98\x80\xe2\x82.gguf"
+        path = os.path.join(os.fsencode(self.folder), odd)
         with open(path, "wb") as file:
             file.write(gguf())
-        found = json.loads(self.done("inspect", "--json", path).stdout)
-        self.assertTrue(found["path"].endswith("/\ufffd\u00e9\x01.gguf"))
-        self.assertIn("?.gguf", self.done("inspect", path, text=False).stdout.decode(errors="replace"))
+        text = self.done("inspect", "--json", path, text=False).stdout
+        self.assertNotRegex(text, rb"[\x00-\x09\x0b-\x1f\x7f]")
+        bad = "\ufffd"
+        self.assertTrue(json.loads(text)["path"].endswith(
+            f"/{bad}\u00e9\x01\"\\\n\x9b{bad * 2}{bad * 3}{bad * 4}\U0001f600{bad * 2}.gguf"))
+        shown = self.done("inspect", path, text=False).stdout
+        self.assertIn(b'\xc3\xa9?"\\?', shown)
+
+    def test_odd_values(self):
+        """What a summary meets in files of other programs: numbers as arrays, or not there."""
+        array = struct.pack("<IQ2I", 4, 2, 8, 4)
+        path = self.file("x.gguf", gguf(keys=[
+            ("general.architecture", 8, gguf_string("x")),
+            ("x.attention.head_count", 9, array),
+            ("x.embedding_length", 4, struct.pack("<I", 100)),
+            ("tokenizer.ggml.model", 8, gguf_string("none")),
+            ("text", 8, gguf_string("\u00e9" * 1000))]))
+        text = self.done("inspect", path).stdout
+        self.assertIn("Heads           [8, 4] ([8, 4] for keys and values)\n", text)
+        self.assertIn("Vocabulary      none without tokens\n", text)
+        last = self.done("inspect", "-k", path).stdout.splitlines()[-1]
+        self.assertRegex(last, r'^text = "\u00e9+ \.\.\. \(\d+ bytes more\)$')
+        self.assertEqual(self.done("inspect", "--full", path).stdout.splitlines()[-1], 'text = "%s"' % ("\u00e9" * 1000))
 
     def test_bad_files(self):
         good = RILL.read_bytes()

@@ -317,6 +317,11 @@ static void tables(void **state)
     put_tensor(&m, "two", LINN_TYPE_F32, 2, shape, 224);
     put_data(&m, 32, 512);
     refused(LINN_EFORMAT, "tensors 'one' and 'two' overlap at byte");
+    put_header(&m, 2, 0); /* of unknown sizes, but not of none */
+    put_tensor(&m, "one", 16, 2, (const uint64_t[]){256, 1}, 256);
+    put_tensor(&m, "two", 17, 2, (const uint64_t[]){256, 1}, 256);
+    put_data(&m, 32, 512);
+    refused(LINN_EFORMAT, "overlap");
     put_header(&m, 2, 0);
     put_tensor(&m, "one", LINN_TYPE_F32, 2, shape, 256);
     put_tensor(&m, "two", 16, 2, (const uint64_t[]){256, 1}, 256);

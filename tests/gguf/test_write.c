@@ -6,6 +6,7 @@
 #include "gguf/gguf.h"
 #include "quant/quant.h"
 
+#include <locale.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -199,6 +200,76 @@ static void json_of_odd_numbers(void **state)
     linn_file_close(f);
 }
 
+/* Integers of any width convert when the value fits; floats of both widths when finite. */
+static void conversions(void **state)
+{
+    (void)state;
+    static const struct {
+        linn_gguf_kind kind;
+        uint64_t bits;
+        int64_t expected; /* -1: refused */
+    } integers[] = {
+        {LINN_GGUF_U8, 200, 200},
+        {LINN_GGUF_U16, 60000, 60000},
+        {LINN_GGUF_U32, UINT32_MAX, UINT32_MAX},
+        {LINN_GGUF_U64, UINT32_MAX, UINT32_MAX},
+        {LINN_GGUF_U64, 1ull << 32, -1},
+        {LINN_GGUF_I8, 127, 127},
+        {LINN_GGUF_I8, 0xff, -1},
+        {LINN_GGUF_I16, 32767, 32767},
+        {LINN_GGUF_I16, 0x8000, -1},
+        {LINN_GGUF_I32, INT32_MAX, INT32_MAX},
+        {LINN_GGUF_I32, 0xffffffff, -1},
+        {LINN_GGUF_I64, UINT32_MAX, UINT32_MAX},
+        {LINN_GGUF_I64, 1ull << 32, -1},
+        {LINN_GGUF_I64, UINT64_MAX, -1},
+        {LINN_GGUF_BOOL, 1, -1},
+        {LINN_GGUF_F32, 0, -1},
+    };
+    static image m;
+    linn_error err;
+    linn_file *f = NULL;
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
+        uint32_t out = 7;
+        put_header(&m, 0, 1);
+        put_name(&m, "k");
+        put_u32(&m, integers[i].kind);
+        put_u64(&m, integers[i].bits);
+        assert_int_equal(linn_file_parse(&f, m.data, m.size, "image", &err), LINN_OK);
+        int rc = linn_file_get_u32(f, "k", &out, &err);
+        assert_int_equal(rc, integers[i].expected < 0 ? LINN_EFORMAT : LINN_OK);
+        assert_int_equal(out, integers[i].expected < 0 ? 7 : integers[i].expected);
+        if (rc)
+            assert_non_null(strstr(err.message, "image: key 'k': is "));
+        linn_file_close(f);
+    }
+    static const double reals[] = {0.5, -1e30, 1e39, INFINITY, NAN};
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+        float out = 7;
+        put_header(&m, 0, 1);
+        put_name(&m, "k");
+        put_u32(&m, LINN_GGUF_F64);
+        put_bytes(&m, &reals[i], sizeof *reals);
+        assert_int_equal(linn_file_parse(&f, m.data, m.size, "image", &err), LINN_OK);
+        assert_int_equal(linn_file_get_f32(f, "k", &out, &err), i < 2 ? LINN_OK : LINN_EFORMAT);
+        assert_true(out == (i < 2 ? (float)reals[i] : 7.0f));
+        linn_file_close(f);
+    }
+}
+
+/* Where the program's locale has a decimal comma, JSON has a point all the same. */
+static void json_in_any_locale(void **state)
+{
+    (void)state;
+    linn_file *f = open_sample();
+    static const char *const names[] = {"C", "de_DE.UTF-8", "fr_FR.UTF-8", "pl_PL.UTF-8"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (setlocale(LC_NUMERIC, names[i])) /* not all are installed everywhere */
+            check_json(f, "f64s", "[0.1, 1e+300]");
+    setlocale(LC_NUMERIC, "C");
+    linn_file_close(f);
+}
+
 static void tensors(void **state)
 {
     (void)state;
@@ -283,6 +354,20 @@ static void alignment_is_the_writers(void **state)
     assert_int_equal(linn_file_open(&f, path, &err), LINN_OK);
     assert_int_equal(linn_file_keys(f), 1);
     assert_string_equal(linn_file_key(f, 0), "x");
+    linn_file_close(f);
+}
+
+static void copies_only_what_is_there(void **state)
+{
+    (void)state;
+    linn_error err;
+    linn_gguf_writer *w;
+    linn_file *f = open_sample();
+    assert_int_equal(linn_gguf_writer_create(&w, path, &err), LINN_OK);
+    assert_int_equal(linn_gguf_put_copy(w, f, linn_file_keys(f)), LINN_EINVAL);
+    assert_int_equal(linn_gguf_writer_finish(w, &err), LINN_EINVAL);
+    assert_non_null(strstr(err.message, "has no key 20"));
+    linn_gguf_writer_free(w);
     linn_file_close(f);
 }
 
@@ -520,9 +605,12 @@ int main(void)
         cmocka_unit_test(arrays),
         cmocka_unit_test(json),
         cmocka_unit_test(json_of_odd_numbers),
+        cmocka_unit_test(json_in_any_locale),
+        cmocka_unit_test(conversions),
         cmocka_unit_test(tensors),
         cmocka_unit_test(copies),
         cmocka_unit_test(alignment_is_the_writers),
+        cmocka_unit_test(copies_only_what_is_there),
         cmocka_unit_test(misuse),
         cmocka_unit_test(not_finished),
         cmocka_unit_test(no_room),
