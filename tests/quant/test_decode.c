@@ -17,6 +17,7 @@ static void table_is_consistent(void **state)
         assert_int_equal(linn_type_by_name(info->name), t);
         assert_true(info->block == 1 || info->block == 32 || info->block == 256);
         assert_non_null(info->decode);
+        assert_non_null(info->encode);
     }
     assert_int_equal(known, 15);
     assert_int_equal(linn_type_by_name("q4_k"), LINN_TYPE_Q4_K);
