@@ -1,6 +1,7 @@
 /* model.c - opens models; see model.h. */
 #include "model/model.h"
 #include "base/error.h"
+#include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,15 @@ static int read_name(linn_model *m, linn_error *err)
                    : linn_fail(err, LINN_ENOMEM, "%s: out of memory", linn_file_path(m->file));
 }
 
+static int check_vocabulary(const linn_model *m, linn_error *err)
+{
+    int32_t n = linn_tokenizer_size(m->tokenizer);
+    if (n > m->params.n_vocab)
+        return linn_fail(err, LINN_EFORMAT, "%s: the tokenizer has %d tokens, the model only %d",
+                         linn_file_path(m->file), n, m->params.n_vocab);
+    return LINN_OK;
+}
+
 int linn_model_load(linn_model **out, linn_engine *e, linn_file *file, bool mapped, linn_error *err)
 {
     *out = NULL;
@@ -40,6 +50,10 @@ int linn_model_load(linn_model **out, linn_engine *e, linn_file *file, bool mapp
         rc = linn_tensors_bind(&m->tensors, &m->params, file, err);
     if (rc == LINN_OK)
         rc = read_name(m, err);
+    if (rc == LINN_OK)
+        rc = linn_tokenizer_create(&m->tokenizer, file, err);
+    if (rc == LINN_OK)
+        rc = check_vocabulary(m, err);
     if (rc == LINN_OK)
         rc = m->backend->load(&m->weights, e, &m->params, &m->tensors, mapped, err);
     if (rc != LINN_OK)
@@ -62,6 +76,7 @@ void linn_model_free(linn_model *m)
     if (!m)
         return;
     m->backend->unload(m->weights);
+    linn_tokenizer_free(m->tokenizer);
     linn_tensors_free(&m->tensors);
     linn_file_close(m->file);
     free(m->name);
@@ -85,4 +100,9 @@ linn_model_info linn_model_describe(const linn_model *m)
         .n_parameters = m->tensors.n_parameters,
         .weight_bytes = m->backend->weight_bytes(m->weights),
     };
+}
+
+const linn_tokenizer *linn_model_tokenizer(const linn_model *m)
+{
+    return m->tokenizer;
 }

@@ -1,4 +1,4 @@
-/* model.h - an open model: hyper-parameters, tensors, weights. Immutable. */
+/* model.h - an open model: hyper-parameters, tensors, weights, tokenizer. Immutable. */
 #ifndef LINN_MODEL_MODEL_H
 #define LINN_MODEL_MODEL_H
 
@@ -8,6 +8,7 @@
 struct linn_model {
     linn_engine *engine;
     linn_file *file; /* owned; the tensors point into it */
+    linn_tokenizer *tokenizer;
     const linn_backend *backend;
     linn_params params;
     linn_tensors tensors;
