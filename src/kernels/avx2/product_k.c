@@ -1,5 +1,5 @@
 /* product_k.c - products with formats of 256 values a block, in AVX2. Formulas and the
- * order of sums: c/product_k.c; layout of the weights: pack.h; the walk: product.h;
+ * order of sums: c/product_k.c; layout of the weights: pack.h; the walk: walk.h;
  * lines, quads and maddubs: product_q.c.
  *
  * The scale of a group takes the place of the ones in madd, so that it costs nothing:
@@ -29,11 +29,11 @@
  * same twice).
  */
 #include "kernels/avx2/avx2.h"
-#include "kernels/avx2/product.h"
+#include "kernels/avx2/tile.h"
 #include "quant/blocks.h"
 
 enum { BLOCK = 256, LINE = LINN_PACK_LINE, SC_LINES = 16, SUM_LINES = 8 };
-static_assert(BLOCK / 4 + SC_LINES + SUM_LINES <= CHUNK_LINES, "a chunk is one block");
+static_assert(BLOCK / 4 + SC_LINES + SUM_LINES <= LINN_CHUNK_BYTES / LINE, "a chunk is one block");
 
 typedef enum format { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, FORMATS } format;
 
@@ -257,7 +257,7 @@ static ALWAYS_INLINE void sum_sums(const int16_t *sums, const uint8_t *by_sum, _
     }
 }
 
-static ALWAYS_INLINE void tile(const tile_args *t, int columns, format f, bool direct)
+static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f, bool direct)
 {
     _Alignas(32) uint8_t own[(SC_LINES + SUM_LINES) * LINE];
     const bool min = f == Q2_K || f == Q4_K || f == Q5_K, shifted = f == Q3_K || f == Q6_K;
@@ -302,8 +302,10 @@ static ALWAYS_INLINE void tile(const tile_args *t, int columns, format f, bool d
     }
 }
 
-static ALWAYS_INLINE void unpack(format f, const uint8_t *head, const uint8_t *body, uint8_t *lines)
+static ALWAYS_INLINE void unpack(format f, const uint8_t *head, const uint8_t *body,
+                                 size_t n_blocks, uint8_t *lines)
 {
+    (void)n_blocks; /* always one */
     const int step = step_of[f];
     for (int h = 0; h < BLOCK / 4 / step; h++)
         UNROLL
@@ -314,26 +316,22 @@ static ALWAYS_INLINE void unpack(format f, const uint8_t *head, const uint8_t *b
     scales(f, head, body, lines, lines + LINE * SC_LINES);
 }
 
-#define PRODUCT(NAME, name)                                                                 \
-    TILES(name, tile, NAME, true)                                                           \
-    TILES(name##_unpacked, tile, NAME, false)                                               \
-    static void unpack_##name(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks, \
-                              uint8_t *lines)                                               \
-    {                                                                                       \
-        (void)n_blocks;                                                                     \
-        unpack(NAME, heads, bodies, lines);                                                 \
-    }                                                                                       \
-    void linn_avx2_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin,  \
-                                  int32_t end, float *y, size_t y_stride)                   \
-    {                                                                                       \
-        static const product_format how = {                                                 \
-            BLOCK,          LINN_PACK_##NAME##_HEAD,   LINN_PACK_##NAME##_BODY,             \
-            TILES_OF(name), TILES_OF(name##_unpacked), unpack_##name};                      \
-        linn_avx2_product(&how, w, a, begin, end, y, y_stride);                             \
+#define UNPACK(NAME, name)                                                               \
+    static void unpack_##name(const uint8_t *head, const uint8_t *body, size_t n_blocks, \
+                              uint8_t *lines)                                            \
+    {                                                                                    \
+        unpack(NAME, head, body, n_blocks, lines);                                       \
     }
-PRODUCT(Q2_K, q2_k)
-PRODUCT(Q3_K, q3_k)
-PRODUCT(Q4_K, q4_k)
-PRODUCT(Q5_K, q5_k)
-PRODUCT(Q6_K, q6_k)
-PRODUCT(IQ4_XS, iq4_xs)
+UNPACK(Q2_K, q2_k)
+UNPACK(Q3_K, q3_k)
+UNPACK(Q4_K, q4_k)
+UNPACK(Q5_K, q5_k)
+UNPACK(Q6_K, q6_k)
+UNPACK(IQ4_XS, iq4_xs)
+
+PRODUCT(Q2_K, q2_k, BLOCK, unpack_q2_k)
+PRODUCT(Q3_K, q3_k, BLOCK, unpack_q3_k)
+PRODUCT(Q4_K, q4_k, BLOCK, unpack_q4_k)
+PRODUCT(Q5_K, q5_k, BLOCK, unpack_q5_k)
+PRODUCT(Q6_K, q6_k, BLOCK, unpack_q6_k)
+PRODUCT(IQ4_XS, iq4_xs, BLOCK, unpack_iq4_xs)

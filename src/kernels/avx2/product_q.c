@@ -1,5 +1,5 @@
 /* product_q.c - products with formats of 32 values a block, in AVX2. Formulas and the
- * order of sums: c/product_q.c; layout of the weights: pack.h; the walk: product.h.
+ * order of sums: c/product_q.c; layout of the weights: pack.h; the walk: walk.h.
  *
  * A line holds a quad of each of 16 rows: two vectors of 8 rows. A quad of a column is
  * broadcast, so each maddubs gives two sums of two products for each of 8 rows. For
@@ -17,7 +17,7 @@
  * of the specification.
  */
 #include "kernels/avx2/avx2.h"
-#include "kernels/avx2/product.h"
+#include "kernels/avx2/tile.h"
 #include "quant/blocks.h"
 
 enum { BLOCK = 32, QUADS = 8 };
@@ -52,7 +52,7 @@ static ALWAYS_INLINE __m256i levels(format f, const uint8_t *body, int t, int ha
     return x;
 }
 
-static ALWAYS_INLINE void tile(const tile_args *t, int columns, format f, bool direct)
+static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f, bool direct)
 {
     const bool is_signed = f == Q8_0 || f == IQ4_NL, min = f == Q4_1 || f == Q5_1;
     const int flush = f == Q5_0 || f == Q5_1 ? 4 : 8; /* quads in a 16-bit sum */
@@ -133,8 +133,10 @@ static ALWAYS_INLINE void tile(const tile_args *t, int columns, format f, bool d
     }
 }
 
-static ALWAYS_INLINE void unpack(format f, const uint8_t *bodies, size_t n_blocks, uint8_t *lines)
+static ALWAYS_INLINE void unpack(format f, const uint8_t *heads, const uint8_t *bodies,
+                                 size_t n_blocks, uint8_t *lines)
 {
+    (void)heads;
     for (size_t b = 0; b < n_blocks; b++, bodies += body_of[f], lines += QUADS * LINN_PACK_LINE)
         UNROLL
     for (int l = 0; l < QUADS; l++)
@@ -142,26 +144,21 @@ static ALWAYS_INLINE void unpack(format f, const uint8_t *bodies, size_t n_block
             store_half_line(lines + LINN_PACK_LINE * l, half, levels(f, bodies, l, half));
 }
 
-#define PRODUCT(NAME, name)                                                                  \
-    TILES(name, tile, NAME, true)                                                            \
-    TILES(name##_unpacked, tile, NAME, false)                                                \
-    static void unpack_##name(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks,  \
-                              uint8_t *lines)                                                \
-    {                                                                                        \
-        (void)heads;                                                                         \
-        unpack(NAME, bodies, n_blocks, lines);                                               \
-    }                                                                                        \
-    void linn_avx2_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin,   \
-                                  int32_t end, float *y, size_t y_stride)                    \
-    {                                                                                        \
-        static const product_format how = {                                                  \
-            BLOCK,          LINN_PACK_##NAME##_HEAD,   LINN_PACK_##NAME##_BODY,              \
-            TILES_OF(name), TILES_OF(name##_unpacked), NAME == Q8_0 ? NULL : unpack_##name}; \
-        linn_avx2_product(&how, w, a, begin, end, y, y_stride);                              \
+#define UNPACK(NAME, name)                                                               \
+    static void unpack_##name(const uint8_t *head, const uint8_t *body, size_t n_blocks, \
+                              uint8_t *lines)                                            \
+    {                                                                                    \
+        unpack(NAME, head, body, n_blocks, lines);                                       \
     }
-PRODUCT(Q8_0, q8_0)
-PRODUCT(IQ4_NL, iq4_nl)
-PRODUCT(Q4_0, q4_0)
-PRODUCT(Q4_1, q4_1)
-PRODUCT(Q5_0, q5_0)
-PRODUCT(Q5_1, q5_1)
+UNPACK(IQ4_NL, iq4_nl)
+UNPACK(Q4_0, q4_0)
+UNPACK(Q4_1, q4_1)
+UNPACK(Q5_0, q5_0)
+UNPACK(Q5_1, q5_1)
+
+PRODUCT(Q8_0, q8_0, BLOCK, NULL)
+PRODUCT(IQ4_NL, iq4_nl, BLOCK, unpack_iq4_nl)
+PRODUCT(Q4_0, q4_0, BLOCK, unpack_q4_0)
+PRODUCT(Q4_1, q4_1, BLOCK, unpack_q4_1)
+PRODUCT(Q5_0, q5_0, BLOCK, unpack_q5_0)
+PRODUCT(Q5_1, q5_1, BLOCK, unpack_q5_1)
