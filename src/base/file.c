@@ -49,6 +49,11 @@ int linn_output_open(linn_output *out, const char *path, linn_error *err)
     *out = (linn_output){0};
     static const char suffix[] = ".XXXXXX";
     size_t n = strlen(path);
+    struct stat st;
+    /* The rename at the end would fail on a folder, and replace a device. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return linn_fail(err, LINN_EIO, "%s: cannot create: is %s, expected a file or nothing",
+                         path, S_ISDIR(st.st_mode) ? "a directory" : "a device or the like");
     out->path = malloc(n + 1);
     out->temporary = malloc(n + sizeof suffix);
     if (!out->path || !out->temporary) {

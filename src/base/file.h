@@ -28,6 +28,7 @@ typedef struct linn_output {
     char *temporary; /* name until commit */
 } linn_output;
 
+/* A folder, device or pipe of that name is refused. */
 int linn_output_open(linn_output *out, const char *path, linn_error *err);
 /* Flushes, syncs, renames. On failure the temporary file is gone. */
 int linn_output_commit(linn_output *out, linn_error *err);

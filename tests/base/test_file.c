@@ -67,6 +67,12 @@ static void errors(void **state)
     unlink(in_dir("fifo"));
     linn_output out;
     assert_int_equal(linn_output_open(&out, in_dir("no/where"), &err), LINN_EIO);
+    assert_int_equal(linn_output_open(&out, dir, &err), LINN_EIO);
+    assert_non_null(strstr(err.message, "is a directory"));
+    if (access("/dev/null", W_OK) == 0) { /* not to be replaced by a file */
+        assert_int_equal(linn_output_open(&out, "/dev/null", &err), LINN_EIO);
+        assert_non_null(strstr(err.message, "is a device"));
+    }
     if (access("/dev/full", W_OK) == 0) { /* a full disk */
         assert_int_equal(linn_output_open(&out, in_dir("full"), &err), LINN_OK);
         assert_non_null(freopen("/dev/full", "wb", out.stream));
