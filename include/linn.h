@@ -41,7 +41,8 @@ enum {
     LINN_EFORMAT = -3,      /* a file that breaks its format */
     LINN_EUNSUPPORTED = -4, /* a valid file or request that linn has no code for */
     LINN_ENOMEM = -5,
-    LINN_ECONTEXT = -6, /* the context limit was reached */
+    LINN_ECONTEXT = -6,   /* the context limit was reached */
+    LINN_ECANCELLED = -7, /* a callback said so */
 };
 
 typedef struct linn_error {
@@ -97,6 +98,27 @@ LINN_API size_t linn_file_value(const linn_file *f, size_t i, size_t max_items, 
                                 size_t capacity);
 LINN_API size_t linn_file_tensors(const linn_file *f);
 LINN_API int linn_file_tensor(const linn_file *f, size_t i, linn_tensor_info *out);
+
+/* ---- quantising files ------------------------------------------------------------------ */
+
+typedef struct linn_quantize_step {
+    const char *tensor, *from, *to; /* its types */
+    const char *note;               /* why it is not the type that belongs there; NULL: it is */
+    uint64_t done, total;           /* values, of all tensors */
+} linn_quantize_step;
+
+typedef struct linn_quantize_settings {
+    const char *type; /* one of linn_quantize_type, letter case ignored */
+    bool pure;        /* all matrices in one type, where "Q4_K_M" means a mixture */
+    bool requantize;  /* quantise what has lost precision before, too */
+    void *user;
+    bool (*on_step)(void *user, const linn_quantize_step *step); /* may be NULL; false cancels */
+} linn_quantize_settings;
+
+LINN_API const char *linn_quantize_type(size_t i); /* "Q4_K_M", ...; NULL past the end */
+/* Copies a GGUF file with its matrices in other types. `out` appears when it is complete. */
+LINN_API int linn_quantize_file(linn_engine *e, const char *in, const char *out,
+                                const linn_quantize_settings *s, linn_error *err);
 
 /* ---- tokenizer ---------------------------------------------------------------------- */
 

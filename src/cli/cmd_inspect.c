@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "json.h"
 #include "model_path.h"
+#include "numbers.h"
 #include "options.h"
 #include "output.h"
 
@@ -164,18 +165,6 @@ static const char *grouped(uint64_t n, char out[32])
     return out;
 }
 
-/* "3.1 M", "640 kB": a number of up to three digits and a unit. */
-static const char *rounded(uint64_t n, const char *unit, char out[32])
-{
-    static const char *const prefixes[] = {"", "k", "M", "G", "T", "P", "E"};
-    double x = (double)n;
-    size_t i = 0;
-    for (; x >= 999.5; i++)
-        x /= 1000;
-    snprintf(out, 32, "%.*f %s%s", i > 0 && x < 99.95 ? 1 : 0, x, prefixes[i], unit);
-    return out;
-}
-
 /* Prints text that starts at LABEL_WIDTH, in lines of TEXT_WIDTH where blanks allow. */
 static void print_wrapped(linn_cli_output *out, const char *text)
 {
@@ -235,7 +224,7 @@ static void print_weights(report *r)
         width = n > width ? n : width;
         known &= sum.types[k].known;
     }
-    rounded(sum.parameters, "", about);
+    linn_cli_rounded(sum.parameters, "", about);
     if (known)
         row(r, "Parameters", "%s (%s), %.2f bits each", grouped(sum.parameters, exact), about,
             8 * (double)sum.bytes / (double)sum.parameters);
@@ -248,7 +237,7 @@ static void print_weights(report *r)
                        t->n_tensors == 1 ? "" : "s",
                        100 * (double)t->parameters / (double)sum.parameters);
         linn_cli_print(&r->out, t->known ? ", %s\n" : ": linn has no code for this type%s\n",
-                       t->known ? rounded(t->bytes, "B", bytes) : "");
+                       t->known ? linn_cli_rounded(t->bytes, "B", bytes) : "");
     }
 }
 
@@ -319,7 +308,7 @@ static void print_summary(report *r)
         linn_cli_print(&r->out, "%c", (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c);
     linn_cli_print(&r->out, "\n");
     row(r, "", "%s, GGUF version %d, %zu keys, %zu tensors",
-        rounded(file_bytes(r->path), "B", bytes), linn_file_version(r->file),
+        linn_cli_rounded(file_bytes(r->path), "B", bytes), linn_file_version(r->file),
         linn_file_keys(r->file), linn_file_tensors(r->file));
     key_row(r, "Name", "general.name");
     key_row(r, "Description", "general.description");
@@ -369,7 +358,7 @@ static void print_tensors(report *r)
     for (size_t i = 0; linn_file_tensor(r->file, i, &t) == LINN_OK; i++) {
         shape_text(&t, shape);
         linn_cli_print(&r->out, "%-*s  %-8s %-20s %10s  at %" PRIu64 "\n", width, t.name, t.type,
-                       shape, t.size ? rounded(t.size, "B", bytes) : "?", t.offset);
+                       shape, t.size ? linn_cli_rounded(t.size, "B", bytes) : "?", t.offset);
     }
 }
 

@@ -13,11 +13,13 @@
 
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
+extern const linn_command linn_command_quantize;
 
 /* In the order in which --help lists them. */
 static const linn_command *const commands[] = {
     &linn_command_inspect,
     &linn_command_logits,
+    &linn_command_quantize,
     NULL,
 };
 
