@@ -44,6 +44,15 @@ void linn_mapping_close(linn_mapping *m)
     *m = (linn_mapping){0};
 }
 
+void linn_mapping_release(const void *data, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 int linn_output_open(linn_output *out, const char *path, linn_error *err)
 {
     *out = (linn_output){0};

@@ -21,6 +21,9 @@ typedef struct linn_mapping {
  * read-only; unmap with linn_mapping_close, which takes a zeroed struct too. */
 int linn_mapping_open(linn_mapping *out, const char *path, linn_error *err);
 void linn_mapping_close(linn_mapping *m);
+/* Gives back the memory of the pages that lie wholly inside the range of a mapping; reading
+ * it again reads the file again. */
+void linn_mapping_release(const void *data, size_t size);
 
 typedef struct linn_output {
     FILE *stream;    /* write here; errors are found at commit */

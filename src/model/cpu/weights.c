@@ -6,6 +6,7 @@
  * the size of the weights.
  */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "kernels/math.h"
@@ -13,8 +14,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     MATRICES = 7,    /* of a layer */
@@ -124,16 +123,6 @@ static size_t own_bytes(const linn_weights *w, const linn_matrix *m)
     return packed;
 }
 
-/* Gives back the pages that lie wholly inside the range; reading it again reads the file again. */
-static void release_pages(const char *data, size_t size)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
-    if (begin < end)
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
-
 typedef struct packing {
     linn_weights *weights;
     bool mapped;
@@ -165,7 +154,7 @@ static void pack_share(void *arg, int member, int n_members)
         else
             memcpy(to + (size_t)begin * m->row_bytes, from, from_bytes);
         if (job->mapped)
-            release_pages(from, from_bytes);
+            linn_mapping_release(from, from_bytes);
     }
     linn_fpenv_leave(saved);
 }
