@@ -7,6 +7,7 @@
  * the result.
  */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "gguf/gguf.h"
@@ -227,10 +228,8 @@ static int encode_tensor(job *j, const linn_tensor *t, const plan *p)
     return LINN_OK;
 }
 
-static int write_tensor(job *j, size_t i)
+static int write_tensor(job *j, const linn_tensor *t, const plan *p)
 {
-    const linn_tensor *t = linn_file_tensor_at(j->file, i);
-    const plan *p = &j->plans[i];
     j->step.tensor = t->name_z;
     j->step.from = linn_type_name(t->type);
     j->step.to = linn_type_name(p->type);
@@ -280,9 +279,11 @@ static int write_all(job *j)
     if (linn_gguf_begin_data(j->writer) != LINN_OK)
         return linn_gguf_writer_finish(j->writer, j->err);
     for (size_t i = 0; i < linn_file_tensors(j->file); i++) {
-        int rc = write_tensor(j, i);
+        const linn_tensor *t = linn_file_tensor_at(j->file, i);
+        int rc = write_tensor(j, t, &j->plans[i]);
         if (rc != LINN_OK)
             return rc;
+        linn_mapping_release(t->data, t->size);
     }
     return linn_gguf_writer_finish(j->writer, j->err);
 }
