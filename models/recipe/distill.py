@@ -47,8 +47,8 @@ def main():
             q = lambda part: torch.softmax(teacher.logits(h[part]), -1)
             return training.TiedLoss.apply(model.hidden(ids).flatten(0, 1), model.embed.weight, q)
         with torch.no_grad():
-            q = torch.softmax(fast_teacher(ids).float(), -1)
-        return F.cross_entropy(fast(ids).flatten(0, 1).float(), q.flatten(0, 1))
+            q = torch.softmax(fast_teacher(ids), -1)
+        return F.cross_entropy(fast(ids).flatten(0, 1), q.flatten(0, 1))
 
     training.Run(a, model, data, device, cast, state).run(loss_of)
 

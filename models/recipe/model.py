@@ -128,7 +128,9 @@ class Llama(nn.Module):
         return self.norm(x)
 
     def logits(self, hidden):
-        return hidden @ self.embed.weight.t()
+        """In float32 under autocast too: bfloat16 would blur what a drafter is to copy."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return hidden.float() @ self.embed.weight.t()
 
     def forward(self, ids):
         """ids [B, T] to logits [B, T, vocab]."""

@@ -23,7 +23,7 @@ def write(model, prompts, temperature, length, generator):
     """Goes on from prompts [n, T] to [n, length]; temperature [n, 1]."""
     ids, cache, start = prompts, {}, 0
     while ids.shape[1] < length:
-        z = model.logits(model.hidden(ids[:, start:], cache, start)[:, -1]).float()
+        z = model.logits(model.hidden(ids[:, start:], cache, start)[:, -1])
         start = ids.shape[1]
         u = torch.rand(z.shape, generator=generator, device=z.device).clamp_(1e-20, 1 - 2 ** -24)
         token = (z - temperature * (-u.log()).log()).argmax(-1, keepdim=True)  # Gumbel noise

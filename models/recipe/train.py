@@ -36,7 +36,7 @@ def main():
         if device == "cpu":
             h = model.hidden(ids[:, :-1]).flatten(0, 1)
             return training.TiedLoss.apply(h, model.embed.weight, ids[:, 1:].flatten())
-        return F.cross_entropy(fast(ids[:, :-1]).flatten(0, 1).float(), ids[:, 1:].flatten())
+        return F.cross_entropy(fast(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
 
     training.Run(a, model, data, device, cast, state).run(loss_of)
 

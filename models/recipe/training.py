@@ -46,11 +46,8 @@ def add_arguments(p):
 
 def setup(a):
     """(device, autocast for the forward pass)"""
-    if not hasattr(a, "steps") or a.steps or a.minutes:
-        torch.manual_seed(a.seed)
-        torch.set_num_threads(a.threads)
-    else:
-        raise SystemExit("give --steps or --minutes")
+    torch.manual_seed(a.seed)
+    torch.set_num_threads(a.threads)
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
         return "cuda", torch.autocast("cuda", torch.bfloat16)
@@ -153,7 +150,7 @@ def evaluate(model, data, device, cast, context, tokens=8192):
         for part in windows.to(device).split(max(1, 2048 // context)):
             with cast:
                 logits = model(part[:, :-1])
-            total += len(part) * F.cross_entropy(logits.flatten(0, 1).float(), part[:, 1:].flatten()).item()
+            total += len(part) * F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten()).item()
         loss[kind] = total / len(windows)
     return loss
 
@@ -179,6 +176,8 @@ class Run:
     COLUMNS = ("step", "tokens", "minutes", "lr", "train", "context", *KINDS, "tokens_per_s")
 
     def __init__(self, a, model, data, device, cast, state=None):
+        if not (a.steps or a.minutes):
+            raise SystemExit("give --steps or --minutes")
         if max(a.context, a.long_context) > model.c.ctx:
             raise SystemExit("--max-ctx is shorter than the contexts trained")
         self.a, self.model, self.data, self.device, self.cast = a, model, data, device, cast

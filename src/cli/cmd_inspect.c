@@ -279,24 +279,57 @@ static void print_shape(report *r, const char *architecture)
     free(context);
 }
 
+/* "Begin   1 "<s>"", if the file names such a token. */
+static void print_token(report *r, const linn_tokenizer *t, const char *label, const char *key)
+{
+    char *id = text_of(r, key);
+    if (id) {
+        size_t length = 0;
+        long long n = strtoll(id, NULL, 10);
+        const char *bytes = NULL;
+        if (t && n >= 0 && n < linn_tokenizer_size(t))
+            bytes = linn_token_bytes(t, (linn_token)n, true, &length);
+        linn_cli_print(&r->out, "%-*s%s", LABEL_WIDTH, label, id);
+        if (bytes) {
+            linn_cli_print(&r->out, " ");
+            linn_cli_json_string(&r->out, bytes, length);
+        }
+        linn_cli_print(&r->out, "\n");
+    }
+    free(id);
+}
+
+static void print_chat_template(report *r, const linn_tokenizer *t)
+{
+    const char *name = t ? linn_chat_template_name(t) : NULL;
+    char *text = text_of(r, "tokenizer.chat_template");
+    row(r, "Chat template", "%s", name ? name : text ? "one that linn does not know" : "none");
+    free(text);
+}
+
 static void print_vocabulary(report *r)
 {
     uint64_t n;
     char exact[32];
     char *model = text_of(r, "tokenizer.ggml.model");
     char *pre = text_of(r, "tokenizer.ggml.pre");
-    char *template = text_of(r, "tokenizer.chat_template");
-    if (!model && !count_of(r, "tokenizer.ggml.tokens", &n))
-        row(r, "Vocabulary", "none");
-    else if (count_of(r, "tokenizer.ggml.tokens", &n))
-        row(r, "Vocabulary", "%s tokens, %s%s%s%s", grouped(n, exact),
+    bool counted = count_of(r, "tokenizer.ggml.tokens", &n);
+    if (counted)
+        row(r, "Vocabulary", "%s token%s, %s%s%s%s", grouped(n, exact), n == 1 ? "" : "s",
             model ? model : "of no stated kind", pre ? " (" : "", pre ? pre : "", pre ? ")" : "");
     else
-        row(r, "Vocabulary", "%s without tokens", model);
-    row(r, "Chat template", "%s", template ? "yes" : "none");
+        row(r, "Vocabulary", "none");
+    linn_error err;
+    linn_tokenizer *t = NULL;
+    if (counted && linn_tokenizer_open(&t, r->path, &err) != LINN_OK)
+        row(r, "", "linn cannot use it: %s", err.message);
+    print_token(r, t, "Begin of text", "tokenizer.ggml.bos_token_id");
+    print_token(r, t, "End of text", "tokenizer.ggml.eos_token_id");
+    print_token(r, t, "End of turn", "tokenizer.ggml.eot_token_id");
+    print_chat_template(r, t);
+    linn_tokenizer_free(t);
     free(model);
     free(pre);
-    free(template);
 }
 
 static void print_summary(report *r)

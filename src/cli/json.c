@@ -34,6 +34,8 @@ void linn_cli_json_string(linn_cli_output *out, const char *text, size_t length)
             linn_cli_print(out, "\\u%04x", s[i]);
         else if (s[i] == 0xc2 && s[i + 1] < 0xa0) /* U+0080 to U+009F, controls too */
             linn_cli_print(out, "\\u%04x", s[i + 1]);
+        else if (n == 3 && s[i] == 0xe2 && s[i + 1] == 0x80 && (s[i + 2] & 0xfe) == 0xa8)
+            linn_cli_print(out, "\\u%04x", 0x2000 + (s[i + 2] & 0x3f)); /* line separators */
         else
             linn_cli_write(out, s + i, n);
     }

@@ -14,12 +14,14 @@
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
 extern const linn_command linn_command_quantize;
+extern const linn_command linn_command_tokenize;
 
 /* In the order in which --help lists them. */
 static const linn_command *const commands[] = {
     &linn_command_inspect,
     &linn_command_logits,
     &linn_command_quantize,
+    &linn_command_tokenize,
     NULL,
 };
 

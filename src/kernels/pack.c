@@ -128,10 +128,27 @@ static void pack_q4_k(const source *s, uint8_t *head, uint8_t *body)
     put_lines(s, offsetof(linn_q4_k, q), 32, body + 3 * LINE);
 }
 
+/* Bit planes of 256 values: bit 4 h + c of byte 4 (4 u + v) + i of a row goes to bit 4 u + c of
+ * byte i of line 4 h + v. */
+static void put_bit_planes(const source *s, size_t offset, uint8_t *out)
+{
+    const uint32_t low = 0x0f0f0f0f;
+    for (int r = 0; r < s->n; r++) {
+        uint32_t x[8];
+        memcpy(x, s->src + (size_t)r * s->stride + offset, sizeof x);
+        for (int v = 0; v < 4; v++) {
+            uint32_t first = (x[v] & low) | (x[v + 4] & low) << 4;
+            uint32_t second = (x[v] >> 4 & low) | (x[v + 4] & ~low);
+            memcpy(out + LINE * v + 4 * r, &first, 4);
+            memcpy(out + LINE * (4 + v) + 4 * r, &second, 4);
+        }
+    }
+}
+
 static void pack_q5_k(const source *s, uint8_t *head, uint8_t *body)
 {
     put_k4(s, head, body);
-    put_lines(s, offsetof(linn_q5_k, qh), 8, body + 3 * LINE);
+    put_bit_planes(s, offsetof(linn_q5_k, qh), body + 3 * LINE);
     put_lines(s, offsetof(linn_q5_k, q), 32, body + 11 * LINE);
 }
 
@@ -170,7 +187,7 @@ static void pack_q3_k(const source *s, uint8_t *head, uint8_t *body)
             x[g] = (uint8_t)(sc[g] + 32);
         put_six_bits(x, r, body);
     }
-    put_lines(s, offsetof(linn_q3_k, qh), 8, body + 3 * LINE);
+    put_bit_planes(s, offsetof(linn_q3_k, qh), body + 3 * LINE);
     put_lines(s, offsetof(linn_q3_k, q), 16, body + 11 * LINE);
 }
 

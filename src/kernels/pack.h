@@ -25,8 +25,9 @@
  * Q4_K        head  d[16] dmin[16]             body  3 lines of six-bit numbers, sc[0..7] then
  *                                                    mn[0..7]; 32 lines; line 8p+t: quads 16p+t
  *                                                    (low) and 16p+8+t (high)
- * Q5_K        head  d[16] dmin[16]             body  3 lines as Q4_K; 8 lines, bit g of line t:
- *                                                    the fifth bits of quad 8g+t; 32 as Q4_K
+ * Q5_K        head  d[16] dmin[16]             body  3 lines as Q4_K; 8 lines, bits 4u+c of line
+ *                                                    4h+v: the fifth bits of quad 32h+8c+4u+v,
+ *                                                    h < 2, c < 4, u < 2, v < 4; 32 as Q4_K
  * Q6_K        head  d[16]                      body  sc: 4 lines of bytes; 32 lines of low bits,
  *                                                    line 16h+t: quads 32h+t (low) and 32h+16+t
  *                                                    (high), h < 2, t < 16; 16 lines of high
@@ -34,9 +35,9 @@
  *                                                    +8, +16, +24, t < 8
  * Q2_K        head  d[16] dmin[16]             body  mn << 4 | sc: 4 lines of bytes; 16 lines,
  *                                                    8h+t, from bit 0: quads 32h+t, +8, +16, +24
- * Q3_K        head  d[16]                      body  sc: 3 lines of six-bit numbers; 8 lines, bit b
- *                                                    of line t: the third bits of quad 8b+t;
- *                                                    16 lines as Q2_K
+ * Q3_K        head  d[16]                      body  sc: 3 lines of six-bit numbers; 8 lines of
+ *                                                    third bits as the fifth bits of Q5_K; 16 lines
+ *                                                    as Q2_K
  * IQ4_XS      head  d[16], 48 words of scales  body  32 lines; line 4g+t: quads 8g+t (low) and
  *                   as below                         8g+4+t (high), t < 4
  *

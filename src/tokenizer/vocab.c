@@ -31,8 +31,8 @@ static const char *const end_names[] = {
     "<|end_of_text|>",
     "<end_of_utterance>",
     "<eos>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>", /* of DeepSeek */
+    ("<\xef\xbd\x9c"
+     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"), /* of DeepSeek */
     /* fill in the middle: padding, repository and file separators */
     "<|fim_pad|>",
     "<fim-pad>",

@@ -126,6 +126,22 @@ class Inspect(Case):
         shown = self.done("inspect", path, text=False).stdout
         self.assertIn(b'\xc3\xa9?"\\?', shown)
 
+    def test_tokenizer(self):
+        """A vocabulary of six tokens with a template that linn knows."""
+        tokens = ["<unk>", "<s>", "</s>", "\u2581a", "\u2581", "a"]
+        pack = lambda kind, code, items: struct.pack(f"<IQ{len(items)}{code}", kind, len(items), *items)
+        path = self.file("x.gguf", gguf(keys=[
+            ("tokenizer.ggml.model", 8, gguf_string("llama")),
+            ("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 6) + b"".join(map(gguf_string, tokens))),
+            ("tokenizer.ggml.scores", 9, pack(6, "f", [0, 0, 0, -1, -2, -3])),
+            ("tokenizer.ggml.token_type", 9, pack(5, "i", [2, 3, 3, 1, 1, 1])),
+            ("tokenizer.ggml.bos_token_id", 4, struct.pack("<I", 1)),
+            ("tokenizer.ggml.eos_token_id", 4, struct.pack("<I", 2)),
+            ("tokenizer.chat_template", 8, gguf_string("<|im_start|>user ..."))]))
+        text = self.done("inspect", path).stdout
+        self.assertIn('Vocabulary      6 tokens, llama\nBegin of text   1 "<s>"\nEnd of text     2 "</s>"\n'
+                      "Chat template   chatml\n", text)
+
     def test_odd_values(self):
         """What a summary meets in files of other programs: numbers as arrays, or not there."""
         array = struct.pack("<IQ2I", 4, 2, 8, 4)
@@ -133,11 +149,16 @@ class Inspect(Case):
             ("general.architecture", 8, gguf_string("x")),
             ("x.attention.head_count", 9, array),
             ("x.embedding_length", 4, struct.pack("<I", 100)),
-            ("tokenizer.ggml.model", 8, gguf_string("none")),
+            ("tokenizer.ggml.model", 8, gguf_string("odd")),
+            ("tokenizer.ggml.bos_token_id", 4, struct.pack("<I", 7)),
+            ("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 1) + gguf_string("a")),
+            ("tokenizer.chat_template", 8, gguf_string("{{ something else }}")),
             ("text", 8, gguf_string("\u00e9" * 1000))]))
         text = self.done("inspect", path).stdout
         self.assertIn("Heads           [8, 4] ([8, 4] for keys and values)\n", text)
-        self.assertIn("Vocabulary      none without tokens\n", text)
+        self.assertIn("Vocabulary      1 token, odd\n                linn cannot use it: ", text)
+        self.assertIn("Begin of text   7\n", text)
+        self.assertIn("Chat template   one that linn does not know\n", text)
         last = self.done("inspect", "-k", path).stdout.splitlines()[-1]
         self.assertRegex(last, r'^text = "\u00e9+ \.\.\. \(\d+ bytes more\)$')
         self.assertEqual(self.done("inspect", "--full", path).stdout.splitlines()[-1], 'text = "%s"' % ("\u00e9" * 1000))

@@ -54,7 +54,7 @@ static void check_text(const linn_tokenizer *t, const char *name, size_t line,
 
 static linn_tokenizer *open_shared(const char *name)
 {
-    linn_tokenizer *t;
+    linn_tokenizer *t = NULL;
     linn_error err = {0};
     const char *path = shared_path(name);
     if (!path || linn_tokenizer_open(&t, path, &err) != LINN_OK)

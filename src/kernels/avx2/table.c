@@ -1,18 +1,11 @@
 /* table.c - the AVX2 table. */
 #include "kernels/avx2/avx2.h"
-#include "kernels/c/c.h"
 #include "kernels/pack.h"
-
-/* The formats whose product here reads the packed form. */
-static size_t packed_bytes(const linn_matrix *w)
-{
-    return w->type == LINN_TYPE_Q8_0 ? linn_packed_bytes(w) : 0;
-}
 
 const linn_kernels linn_kernels_avx2 = {
     .name = "avx2",
     .quantize = linn_avx2_quantize,
-    .packed_bytes = packed_bytes,
+    .packed_bytes = linn_packed_bytes,
     .pack = linn_pack,
     .product =
         {
@@ -20,17 +13,17 @@ const linn_kernels linn_kernels_avx2 = {
             [LINN_TYPE_F16] = linn_avx2_product_f16,
             [LINN_TYPE_BF16] = linn_avx2_product_bf16,
             [LINN_TYPE_Q8_0] = linn_avx2_product_q8_0,
-            [LINN_TYPE_Q4_0] = linn_c_product_q4_0,
-            [LINN_TYPE_Q4_1] = linn_c_product_q4_1,
-            [LINN_TYPE_Q5_0] = linn_c_product_q5_0,
-            [LINN_TYPE_Q5_1] = linn_c_product_q5_1,
-            [LINN_TYPE_Q2_K] = linn_c_product_q2_k,
-            [LINN_TYPE_Q3_K] = linn_c_product_q3_k,
-            [LINN_TYPE_Q4_K] = linn_c_product_q4_k,
-            [LINN_TYPE_Q5_K] = linn_c_product_q5_k,
-            [LINN_TYPE_Q6_K] = linn_c_product_q6_k,
-            [LINN_TYPE_IQ4_NL] = linn_c_product_iq4_nl,
-            [LINN_TYPE_IQ4_XS] = linn_c_product_iq4_xs,
+            [LINN_TYPE_Q4_0] = linn_avx2_product_q4_0,
+            [LINN_TYPE_Q4_1] = linn_avx2_product_q4_1,
+            [LINN_TYPE_Q5_0] = linn_avx2_product_q5_0,
+            [LINN_TYPE_Q5_1] = linn_avx2_product_q5_1,
+            [LINN_TYPE_Q2_K] = linn_avx2_product_q2_k,
+            [LINN_TYPE_Q3_K] = linn_avx2_product_q3_k,
+            [LINN_TYPE_Q4_K] = linn_avx2_product_q4_k,
+            [LINN_TYPE_Q5_K] = linn_avx2_product_q5_k,
+            [LINN_TYPE_Q6_K] = linn_avx2_product_q6_k,
+            [LINN_TYPE_IQ4_NL] = linn_avx2_product_iq4_nl,
+            [LINN_TYPE_IQ4_XS] = linn_avx2_product_iq4_xs,
         },
     .rms_norm = linn_avx2_rms_norm,
     .add = linn_avx2_add,

@@ -12,7 +12,7 @@
 
 /* Before loops over an array of registers, whose bounds are constant once inlined. */
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 64")
 #endif
