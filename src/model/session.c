@@ -108,6 +108,12 @@ int linn_session_share(linn_session *to, const linn_session *from, int32_t lengt
     return LINN_OK;
 }
 
+void linn_session_trim(linn_session *s)
+{
+    while (s->n_held > linn_kv_pages(s->length))
+        linn_kv_drop(s->pool, s->pages[--s->n_held]);
+}
+
 int linn_session_reserve(linn_session *s, int32_t n, linn_error *err)
 {
     s->n_held_before = s->n_held;

@@ -29,6 +29,9 @@ int linn_session_create_in(linn_session **out, const linn_model *m, linn_kv_pool
  * its pages. Positions of a page beyond `length` are copied along when it is written to. */
 int linn_session_share(linn_session *to, const linn_session *from, int32_t length, linn_error *err);
 
+/* Gives back the pages beyond the session's length. */
+void linn_session_trim(linn_session *s);
+
 /* Makes room to write positions [length, length + n): pages that reach so far, none of them
  * shared. LINN_ENOMEM when the pool has no page left: then linn_session_unreserve. */
 int linn_session_reserve(linn_session *s, int32_t n, linn_error *err);
