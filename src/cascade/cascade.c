@@ -71,6 +71,7 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
     c->verify = s->verify;
     c->n_vocab = levels[0]->n_vocab;
     c->n_ctx = s->session.n_ctx;
+    c->draft_limit = LINN_MAX_DRAFT;
     int rc = make_room(c, err);
     if (rc)
         linn_cascade_free(c);

@@ -37,6 +37,8 @@ struct linn_cascade {
     linn_lenience_rule lenience_rule;
     linn_verify verify;
     int32_t n_vocab, n_ctx;
+    int32_t draft_limit; /* tokens that the next draft for the target may have; whoever shares
+                            passes between cascades may change it between rounds */
 
     linn_token *text; /* [n_ctx] */
     int32_t committed, length;
@@ -67,6 +69,19 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
                           linn_drafter *const *statistical, int n_statistical,
                           const linn_tokenizer *tokenizer, const linn_cascade_settings *s,
                           linn_error *err);
+
+/* Where levels come from. `make` gives level `index`, of model m, the other
+ * arguments being those of linn_level_model. */
+typedef struct linn_level_source {
+    void *user;
+    int (*make)(void *user, linn_level **out, int index, const linn_model *m, int32_t n_vocab,
+                int32_t max_outputs, const linn_session_settings *s, linn_error *err);
+} linn_level_source;
+
+/* linn_cascade_create with levels from elsewhere. */
+int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
+                           const linn_model *target, const linn_model *const *drafters,
+                           size_t n_drafters, const linn_cascade_settings *s, linn_error *err);
 
 /* timeline.c */
 int linn_timeline_begin(linn_cascade *c, const linn_request *r, linn_error *err);

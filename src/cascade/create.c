@@ -54,9 +54,9 @@ typedef struct parts {
     int n_statistical;
 } parts;
 
-static int make_levels(parts *p, const linn_kmatrix *k, const linn_model *target,
-                       const linn_model *const *drafters, const linn_cascade_settings *s,
-                       linn_error *err)
+static int make_levels(parts *p, const linn_level_source *source, const linn_kmatrix *k,
+                       const linn_model *target, const linn_model *const *drafters,
+                       const linn_cascade_settings *s, linn_error *err)
 {
     int rc = LINN_OK;
     for (int i = 0; i < k->n_models && !rc; i++) {
@@ -68,7 +68,8 @@ static int make_levels(parts *p, const linn_kmatrix *k, const linn_model *target
             session.n_ctx = info.n_ctx; /* beyond, its drafts would be worth nothing */
         rc = compare_vocabularies(target, m, &n_vocab, err);
         if (!rc)
-            rc = linn_level_model(&p->levels[i], m, n_vocab, k->longest[i] + 1, &session, err);
+            rc = source->make(source->user, &p->levels[i], i, m, n_vocab, k->longest[i] + 1,
+                              &session, err);
         p->n_levels += !rc;
     }
     return rc;
@@ -84,9 +85,10 @@ static int make_statistical(parts *p, const linn_cascade_settings *s, linn_error
     return rc;
 }
 
-int linn_cascade_create(linn_cascade **out, const linn_model *target,
-                        const linn_model *const *drafters, size_t n_drafters,
-                        const linn_cascade_settings *settings, linn_error *err)
+int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
+                           const linn_model *target, const linn_model *const *drafters,
+                           size_t n_drafters, const linn_cascade_settings *settings,
+                           linn_error *err)
 {
     *out = NULL;
     linn_cascade_settings s = *settings;
@@ -97,7 +99,7 @@ int linn_cascade_create(linn_cascade **out, const linn_model *target,
         return rc;
     if (s.session.n_ctx == 0)
         s.session.n_ctx = linn_model_describe(target).n_ctx;
-    rc = make_levels(&p, &k, target, drafters, &s, err);
+    rc = make_levels(&p, source, &k, target, drafters, &s, err);
     if (!rc && k.statistical)
         rc = make_statistical(&p, &s, err);
     if (!rc)
@@ -108,4 +110,20 @@ int linn_cascade_create(linn_cascade **out, const linn_model *target,
     for (int i = 0; i < p.n_statistical; i++)
         p.statistical[i]->free(p.statistical[i]);
     return rc;
+}
+
+static int own_level(void *user, linn_level **out, int index, const linn_model *m, int32_t n_vocab,
+                     int32_t max_outputs, const linn_session_settings *s, linn_error *err)
+{
+    (void)user;
+    (void)index;
+    return linn_level_model(out, m, n_vocab, max_outputs, s, err);
+}
+
+int linn_cascade_create(linn_cascade **out, const linn_model *target,
+                        const linn_model *const *drafters, size_t n_drafters,
+                        const linn_cascade_settings *s, linn_error *err)
+{
+    const linn_level_source source = {.make = own_level};
+    return linn_cascade_create_on(out, &source, target, drafters, n_drafters, s, err);
 }

@@ -123,5 +123,5 @@ static int step(linn_cascade *c, int r, int above, int32_t room, linn_error *err
 
 int linn_round(linn_cascade *c, int32_t room, linn_error *err)
 {
-    return step(c, 0, -1, room, err);
+    return step(c, 0, -1, room <= c->draft_limit ? room : c->draft_limit + 1, err);
 }
