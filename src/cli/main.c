@@ -11,19 +11,23 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const linn_command linn_command_demo;
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
 extern const linn_command linn_command_quantize;
 extern const linn_command linn_command_tokenize;
 
-/* In the order in which --help lists them. */
+/* In the order in which --help lists them, one a line. */
+/* clang-format off */
 static const linn_command *const commands[] = {
+    &linn_command_demo,
     &linn_command_inspect,
     &linn_command_logits,
     &linn_command_quantize,
     &linn_command_tokenize,
     NULL,
 };
+/* clang-format on */
 
 static int print_version(void)
 {

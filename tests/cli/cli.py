@@ -9,6 +9,7 @@
 """
 import os
 import pathlib
+import pty
 import re
 import subprocess
 import tempfile
@@ -30,6 +31,25 @@ def linn(*words, program=LINN, **options):
     if "input" not in options and "stdin" not in options:
         options["stdin"] = subprocess.DEVNULL
     return subprocess.run([program, *map(os.fspath, words)], check=False, **options)
+
+
+def on_terminal(*words):
+    """(status, everything shown) of linn with a terminal as stdin, stdout and stderr."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(LINN, [LINN, *map(os.fspath, words)])
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # EIO: the other side has gone
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return status, shown.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 class Case(unittest.TestCase):
