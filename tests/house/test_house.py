@@ -148,6 +148,12 @@ class Installed(unittest.TestCase):
         libraries[libraries.index("-llinn")] = "-l:liblinn.a"
         self.assertEqual(self.program(SOURCE / "tests/house/program.c", *libraries), VERSION + "\n")
 
+    def test_example_of_the_readme(self):
+        example = re.search(r"```c\n(.*?)```", (SOURCE / "README.md").read_text(), re.S)[1]
+        source = pathlib.Path(self.folder.name) / "example.c"
+        source.write_text(example)
+        self.assertGreater(len(self.program(source, *self.pkg_config("--libs")).split()), 10)
+
     def test_versions_agree(self):
         self.assertEqual(self.pkg_config("--modversion"), [VERSION])
         said = run(next(self.root.glob("**/bin/linn")), "--version", env=self.env)
