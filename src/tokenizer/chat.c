@@ -11,9 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BAR "\xef\xbd\x9c" /* of DeepSeek's tokens: a full-width bar, */
-#define LOW "\xe2\x96\x81" /* and a low block for blanks */
-#define END "<" BAR "end" LOW "of" LOW "sentence" BAR ">"
+#define END "<｜end▁of▁sentence｜>" /* of DeepSeek, with full-width bars and low blocks */
 
 typedef struct turn {
     const char *before, *after; /* what stands around the content */
@@ -195,9 +193,9 @@ static const linn_chat_style styles[] = {
     [DEEPSEEK3] = {"deepseek3",
                    FORM_PLAIN,
                    {"", "\n\n"},
-                   {"<" BAR "User" BAR ">", ""},
-                   {"<" BAR "Assistant" BAR ">", END},
-                   "<" BAR "Assistant" BAR ">",
+                   {"<｜User｜>", ""},
+                   {"<｜Assistant｜>", END},
+                   "<｜Assistant｜>",
                    false},
 };
 
@@ -253,7 +251,7 @@ static int recognise(const linn_string *s)
         return LLAMA3;
     if (has(s, "'Assistant: ' + message['content'] + eos_token"))
         return DEEPSEEK2;
-    if (has(s, "<" BAR "Assistant" BAR ">") && has(s, "<" BAR "User" BAR ">") && has(s, END))
+    if (has(s, "<｜Assistant｜>") && has(s, "<｜User｜>") && has(s, END))
         return DEEPSEEK3;
     return -1;
 }

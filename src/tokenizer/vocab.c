@@ -31,8 +31,7 @@ static const char *const end_names[] = {
     "<|end_of_text|>",
     "<end_of_utterance>",
     "<eos>",
-    ("<\xef\xbd\x9c"
-     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"), /* of DeepSeek */
+    "<｜end▁of▁sentence｜>", /* of DeepSeek */
     /* fill in the middle: padding, repository and file separators */
     "<|fim_pad|>",
     "<fim-pad>",
@@ -47,29 +46,10 @@ static const char *const end_names[] = {
 };
 
 static const char *const control_names[] = {
-    "<|fim_prefix|>",
-    "<fim-prefix>",
-    "<fim_prefix>",
-    "<PRE>",
-    "<|fim_suffix|>",
-    "<fim-suffix>",
-    "<fim_suffix>",
-    "<SUF>",
-    "<|fim_middle|>",
-    "<fim-middle>",
-    "<fim_middle>",
-    "<MID>",
-    "\xe2\x96\x81<PRE>",
-    "\xe2\x96\x81<SUF>",
-    "\xe2\x96\x81<MID>",
-    "<\xef\xbd\x9c"
-    "fim\xe2\x96\x81"
-    "begin\xef\xbd\x9c>",
-    "<\xef\xbd\x9c"
-    "fim\xe2\x96\x81hole\xef\xbd\x9c>",
-    "<\xef\xbd\x9c"
-    "fim\xe2\x96\x81"
-    "end\xef\xbd\x9c>",
+    "<|fim_prefix|>",  "<fim-prefix>",   "<fim_prefix>",  "<PRE>",          "<|fim_suffix|>",
+    "<fim-suffix>",    "<fim_suffix>",   "<SUF>",         "<|fim_middle|>", "<fim-middle>",
+    "<fim_middle>",    "<MID>",          "▁<PRE>",        "▁<SUF>",         "▁<MID>",
+    "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>",
 };
 
 static bool named(const linn_string *s, const char *const *names, size_t n)
@@ -308,9 +288,6 @@ static int read_ids(linn_tokenizer *t, const linn_file *f, bool has_types, linn_
         return code;
     if (t->eos != LINN_NO_TOKEN)
         t->ends[t->eos] = 1;
-    /* Where a text begins, the one before is over: models of llama2.c say this, and never eos. */
-    if (t->bos != LINN_NO_TOKEN)
-        t->ends[t->bos] = 1;
     if (!has_types) {
         if (t->bos != LINN_NO_TOKEN)
             t->types[t->bos] = LINN_TOKEN_CONTROL;

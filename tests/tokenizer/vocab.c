@@ -193,10 +193,10 @@ static int32_t add(vocab *v, const char *text, size_t length, int32_t type)
     size_t i = v->n_tokens++;
     assert_true(i < ROOM);
     ((linn_string *)v->tokens)[i] = keep(text, length);
-    ((float *)v->scores)[i] = 0;
     ((int32_t *)v->types)[i] = type;
     v->n_types = v->n_tokens;
-    v->n_scores = v->n_tokens;
+    if (v->scores)
+        v->n_scores = v->n_tokens;
     return (int32_t)i;
 }
 
