@@ -225,7 +225,8 @@ LINN_API void linn_batch_free(linn_batch *b);
 /* Computes the rows and extends their sessions; on an error no session has changed. What a row
  * gives never depends on the other rows. Allocates nothing. */
 LINN_API int linn_forward(linn_batch *b, const linn_row *rows, int32_t n_rows, linn_error *err);
-/* Outputs of row i of the last pass: [n_vocab] and [n_embd], borrowed; NULL if not asked for. */
+/* Outputs of row i of the last pass: [n_vocab], and [n_embd] after the last norm; borrowed, NULL
+ * if not asked for. */
 LINN_API const float *linn_batch_logits(const linn_batch *b, int32_t row);
 LINN_API const float *linn_batch_hidden(const linn_batch *b, int32_t row);
 

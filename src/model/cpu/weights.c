@@ -16,8 +16,9 @@
 #include <string.h>
 
 enum {
-    MATRICES = 7,    /* of a layer */
-    DATA_ALIGN = 32, /* of linn_matrix.data */
+    MATRICES = 7,     /* of a layer */
+    DATA_ALIGN = 32,  /* of linn_matrix.data */
+    PIECE_ROWS = 512, /* packed before their part of the file is given back */
 };
 
 static size_t n_matrices(const linn_weights *w)
@@ -145,16 +146,17 @@ static void pack_share(void *arg, int member, int n_members)
         char *to = linn_carve(&c, 1, bytes);
         int begin, end;
         linn_share(m->n_rows, LINN_ROW_GRAIN, member, n_members, &begin, &end);
-        if (begin == end)
-            continue;
-        const char *from = (const char *)m->data + (size_t)begin * m->row_bytes;
-        size_t from_bytes = (size_t)(end - begin) * m->row_bytes;
-        if (k->packed_bytes(m))
-            k->pack(m, begin, end, to);
-        else
-            memcpy(to + (size_t)begin * m->row_bytes, from, from_bytes);
-        if (job->mapped)
-            linn_mapping_release(from, from_bytes);
+        for (int at = begin, next; at < end; at = next) {
+            next = end - at < PIECE_ROWS ? end : at + PIECE_ROWS;
+            const char *from = (const char *)m->data + (size_t)at * m->row_bytes;
+            size_t from_bytes = (size_t)(next - at) * m->row_bytes;
+            if (k->packed_bytes(m))
+                k->pack(m, at, next, to);
+            else
+                memcpy(to + (size_t)at * m->row_bytes, from, from_bytes);
+            if (job->mapped)
+                linn_mapping_release(from, from_bytes);
+        }
     }
     linn_fpenv_leave(saved);
 }
