@@ -3,11 +3,9 @@
 import array
 import math
 import os
-import pty
-import subprocess
 import unittest
 
-from cli import LINN, MODELS, Case
+from cli import MODELS, Case, on_terminal
 
 IDS = "72,101,5,5,900,8191,0,33,4000,17,18,19,20,21,22,23,24,25,26,27"
 
@@ -81,13 +79,9 @@ class Logits(Case):
             self.failed(["logits", MODELS / "rill.gguf", "--ids", IDS], "standard output: Broken pipe", stdout=out)
 
     def test_terminal(self):
-        main, terminal = pty.openpty()
-        done = subprocess.run([LINN, "logits", MODELS / "rill.gguf", "--ids", "1"], stdin=subprocess.DEVNULL,
-                              stdout=terminal, stderr=subprocess.PIPE, text=True, check=False)
-        os.close(terminal)
-        os.close(main)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("not for a terminal", done.stderr)
+        status, said = on_terminal("logits", MODELS / "rill.gguf", "--ids", "1")
+        self.assertEqual(status, 2)
+        self.assertIn("not for a terminal", said)
 
 
 if __name__ == "__main__":
