@@ -34,7 +34,7 @@ static int compare_vocabularies(const linn_model *target, const linn_model *draf
         size_t x, y;
         const char *in_target = linn_token_bytes(a, v, true, &x);
         const char *in_drafter = linn_token_bytes(b, v, true, &y);
-        return linn_fail(err, LINN_EINVAL,
+        return linn_fail(err, LINN_EUNSUPPORTED,
                          "drafter %s: another tokenizer than that of %s: token %d is '%.*s', must "
                          "be '%.*s'",
                          info.name, linn_model_describe(target).name, v, (int)(y < 64 ? y : 64),

@@ -56,10 +56,13 @@ static int fill_given(linn_kmatrix *k, int n_levels, const linn_cascade_settings
     int order = n_levels - 1;
     if (s->k_order != order)
         return linn_fail(err, LINN_EINVAL,
-                         "K matrix of order %d: %d drafter%s%s need order %d (a row for the target "
-                         "and for every drafter but the last)",
+                         "K matrix of %d rows: with %d drafter%s%s it must have %d, for the target "
+                         "and for every drafter but the last",
                          s->k_order, k->n_models - 1, k->n_models == 2 ? "" : "s",
-                         k->statistical ? " and the statistical one" : "", order);
+                         s->maxgram ? " and Max-Gram"
+                         : s->ngram ? " and the n-gram table"
+                                    : "",
+                         order);
     int64_t first = 0;
     for (int r = 0; r < order; r++)
         for (int j = 0; j < order; j++) {

@@ -419,8 +419,8 @@ static void bad_matrices(void **state)
 {
     (void)state;
     matrix_refused(2, true, 2, (int32_t[]){1, 1, 0, 1},
-                   "order 2: 2 drafters and the statistical one need order 3");
-    matrix_refused(1, false, 2, (int32_t[]){1, 1, 0, 1}, "order 2: 1 drafter need order 1");
+                   "2 rows: with 2 drafters and Max-Gram it must have 3");
+    matrix_refused(1, false, 2, (int32_t[]){1, 1, 0, 1}, "2 rows: with 1 drafter it must have 1");
     matrix_refused(1, true, 2, (int32_t[]){1, -1, 0, 1}, "-1 in row 1, column 2");
     matrix_refused(1, true, 2, (int32_t[]){1, 1, 0, 2000000000}, "2000000000 in row 2, column 2");
     matrix_refused(1, true, 2, (int32_t[]){1, 1, 1, 1}, "below the diagonal");
