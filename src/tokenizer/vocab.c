@@ -288,6 +288,9 @@ static int read_ids(linn_tokenizer *t, const linn_file *f, bool has_types, linn_
         return code;
     if (t->eos != LINN_NO_TOKEN)
         t->ends[t->eos] = 1;
+    /* Where a text begins, the one before is over: models of llama2.c say this, and never eos. */
+    if (t->bos != LINN_NO_TOKEN)
+        t->ends[t->bos] = 1;
     if (!has_types) {
         if (t->bos != LINN_NO_TOKEN)
             t->types[t->bos] = LINN_TOKEN_CONTROL;
