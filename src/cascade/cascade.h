@@ -107,6 +107,6 @@ int linn_read_prompt(linn_cascade *c, linn_error *err);
 /* Drafts and reviews once: adds from 1 to `room` tokens of the target's own. */
 int linn_round(linn_cascade *c, int32_t room, linn_error *err);
 /* A pass of level r over what it does not know of text[0 .. length). */
-int linn_pass(linn_cascade *c, int r, int32_t length, int32_t n_outputs, linn_error *err);
+int linn_level_pass(linn_cascade *c, int r, int32_t length, int32_t n_outputs, linn_error *err);
 
 #endif

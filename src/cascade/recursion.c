@@ -51,7 +51,7 @@ static int pass_once(linn_cascade *c, int r, int32_t length, int32_t n_outputs, 
     return LINN_OK;
 }
 
-int linn_pass(linn_cascade *c, int r, int32_t length, int32_t n_outputs, linn_error *err)
+int linn_level_pass(linn_cascade *c, int r, int32_t length, int32_t n_outputs, linn_error *err)
 {
     linn_level *l = c->levels[r];
     int rc = LINN_OK;

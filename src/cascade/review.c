@@ -100,7 +100,7 @@ int linn_review(linn_cascade *c, int r, int above, int32_t base, linn_error *err
     int32_t n = c->length - base;
     /* After a token that ends the text there is nothing to say: its row is not needed. */
     int32_t n_outputs = c->ended ? n : n + 1;
-    int rc = linn_pass(c, r, base - 1 + n_outputs, n_outputs, err);
+    int rc = linn_level_pass(c, r, base - 1 + n_outputs, n_outputs, err);
     if (rc)
         return rc;
     linn_sampler_roll_back(c->sampler, base);
