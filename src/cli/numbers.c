@@ -11,6 +11,7 @@ const char *linn_cli_rounded(uint64_t n, const char *unit, char out[32])
     size_t i = 0;
     for (; x >= 999.5; i++)
         x /= 1000;
-    snprintf(out, 32, "%.*f %s%s", i > 0 && x < 99.95 ? 1 : 0, x, prefixes[i], unit);
+    const char *blank = *prefixes[i] || *unit ? " " : "";
+    snprintf(out, 32, "%.*f%s%s%s", i > 0 && x < 99.95 ? 1 : 0, x, blank, prefixes[i], unit);
     return out;
 }
