@@ -40,10 +40,11 @@ typedef struct job {
     linn_file *file;
     const linn_mixture *mixture;
     const linn_quantize_settings *settings;
-    plan *plans; /* [n_tensors] */
+    plan *plans;  /* [n_tensors] */
+    size_t chunk; /* values at once: CHUNK, or all of the largest tensor */
     linn_gguf_writer *writer;
-    float *values;  /* [CHUNK] */
-    uint8_t *coded; /* [CHUNK * sizeof(float)] */
+    float *values;  /* [chunk] */
+    uint8_t *coded; /* [chunk * sizeof(float)] */
     size_t *broken; /* [threads]: the first value of a share that cannot be encoded; SIZE_MAX */
     linn_quantize_step step;
     char note[160];
@@ -60,6 +61,11 @@ const char *linn_quantize_type(size_t i)
 static bool is_plain(uint32_t type)
 {
     return linn_type_find(type)->block == 1;
+}
+
+static uint64_t values_of(const linn_tensor *t)
+{
+    return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
 }
 
 static int plan_tensor(job *j, const linn_mixture_model *model, const linn_tensor *t, plan *p)
@@ -100,7 +106,10 @@ static int make_plan(job *j)
     for (size_t i = 0; i < n && rc == LINN_OK; i++) {
         const linn_tensor *t = linn_file_tensor_at(j->file, i);
         rc = plan_tensor(j, &model, t, &j->plans[i]);
-        j->step.total += t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
+        uint64_t count = values_of(t);
+        j->step.total += count;
+        if (count > j->chunk)
+            j->chunk = count < CHUNK ? (size_t)count : CHUNK;
     }
     return rc;
 }
@@ -195,10 +204,10 @@ static int put(job *j, const void *data, size_t size, size_t done)
  * them. */
 static int copy_tensor(job *j, const linn_tensor *t)
 {
-    uint64_t n = t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
+    uint64_t n = values_of(t);
     const linn_type_info *type = linn_type_find(t->type);
-    for (uint64_t at = 0; at < n; at += CHUNK) {
-        size_t count = n - at < CHUNK ? (size_t)(n - at) : CHUNK;
+    for (uint64_t at = 0; at < n; at += j->chunk) {
+        size_t count = n - at < j->chunk ? (size_t)(n - at) : j->chunk;
         const uint8_t *source = (const uint8_t *)t->data + bytes_of(type, (size_t)at);
         int rc = put(j, source, bytes_of(type, count), count);
         if (rc != LINN_OK)
@@ -209,11 +218,11 @@ static int copy_tensor(job *j, const linn_tensor *t)
 
 static int encode_tensor(job *j, const linn_tensor *t, const plan *p)
 {
-    uint64_t n = t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
+    uint64_t n = values_of(t);
     chunk c = {.j = j, .from = linn_type_find(t->type), .to = linn_type_find(p->type)};
     c.limit = p->type == LINN_TYPE_F32 || p->type == LINN_TYPE_BF16 ? FLT_MAX : LARGEST;
-    for (uint64_t at = 0; at < n; at += CHUNK) {
-        c.n = n - at < CHUNK ? (int)(n - at) : CHUNK;
+    for (uint64_t at = 0; at < n; at += j->chunk) {
+        c.n = (int)(n - at < j->chunk ? n - at : j->chunk);
         c.source = (const uint8_t *)t->data + bytes_of(c.from, (size_t)at);
         linn_pool_run(j->engine->pool, encode_share, &c);
         size_t broken = SIZE_MAX;
@@ -265,8 +274,8 @@ static int open_job(job *j, const char *in, const char *out)
         rc = make_plan(j);
     if (rc != LINN_OK)
         return rc;
-    j->values = linn_alloc(CHUNK, sizeof *j->values);
-    j->coded = linn_alloc(CHUNK, sizeof(float));
+    j->values = linn_alloc(j->chunk, sizeof *j->values);
+    j->coded = linn_alloc(j->chunk, sizeof(float));
     j->broken = linn_alloc((size_t)linn_pool_threads(j->engine->pool), sizeof *j->broken);
     if (!j->values || !j->coded || !j->broken)
         return linn_fail(j->err, LINN_ENOMEM, "%s: out of memory", in);
