@@ -1,4 +1,4 @@
-/* make_seeds.c - writes the seeds of fuzz-gguf (tests/gguf/seeds) into a folder:
+/* make_seeds.c - writes the seeds of fuzz-gguf and fuzz-quantize (tests/gguf/seeds) into a folder:
  *
  *     ninja -C build-release tests/gguf/make-gguf-seeds
  *     build-release/tests/gguf/make-gguf-seeds tests/gguf/seeds
@@ -55,6 +55,38 @@ static void aligned(void)
     put_data(&m, 64, 64 + 48);
 }
 
+/* What linn quantize takes as a model. */
+static void small_model(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t type;
+        uint64_t shape[2];
+        uint64_t bytes;
+    } tensors[] = {
+        {"token_embd.weight", LINN_TYPE_F16, {32, 4}, 256},
+        {"blk.0.attn_v.weight", LINN_TYPE_F32, {96, 2}, 768},
+        {"blk.0.ffn_down.weight", LINN_TYPE_BF16, {256, 1}, 512},
+        {"blk.1.ffn_norm.weight", LINN_TYPE_F32, {32, 1}, 128},
+        {"output.weight", LINN_TYPE_Q8_0, {256, 1}, 8 * 34},
+    };
+    enum { N = sizeof tensors / sizeof *tensors };
+    uint64_t offset = 0;
+    put_header(&m, N, 3);
+    put_name(&m, "general.architecture");
+    put_u32(&m, LINN_GGUF_STRING);
+    put_name(&m, "llama");
+    put_key_u32(&m, "llama.attention.head_count", 8);
+    put_key_u32(&m, "llama.attention.head_count_kv", 2);
+    for (size_t i = 0; i < N; i++) {
+        put_tensor(&m, tensors[i].name, tensors[i].type, i == 3 ? 1 : 2, tensors[i].shape, offset);
+        offset += (tensors[i].bytes + 31) & ~(uint64_t)31;
+    }
+    put_data(&m, 32, offset);
+    for (uint64_t i = 1; i <= offset; i++) /* small numbers of either sign, whatever the type */
+        m.data[m.size - i] = (uint8_t)(i % 2 ? (i % 7) : 0x3c ^ (i & 0x80));
+}
+
 static void wide_scalars(void)
 {
     put_header(&m, 0, 4);
@@ -87,6 +119,8 @@ int main(int argc, char **argv)
     failed |= save(argv[1], "types");
     aligned();
     failed |= save(argv[1], "aligned");
+    small_model();
+    failed |= save(argv[1], "model");
     wide_scalars();
     return failed | save(argv[1], "wide");
 }
