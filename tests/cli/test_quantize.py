@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """linn quantize: files that work, what it says of them, and failures that leave nothing behind."""
+import array
 import json
+import math
 import os
 import random
 import resource
@@ -10,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from cli import Case, LINN, MODELS, TIMEOUT, linn
+from cli import Case, LINN, MODELS, SHARED, TIMEOUT, linn
 
 RIVER = MODELS / "river.gguf"
 RILL = MODELS / "rill.gguf"
@@ -166,6 +168,31 @@ class Quantize(Case):
             out, err = process.communicate(timeout=TIMEOUT)
         self.assertEqual((process.returncode, out, err), (130, b"", b""))
         self.nothing_left("in.gguf")
+
+    GOLDEN = SHARED / "golden/dev/quant"
+
+    @unittest.skipUnless(GOLDEN.exists(), "no conformance data")
+    def test_logits_stay_as_close_as_those_of_a_peer(self):
+        """A model that came in Q8_0 and, quantised by llama.cpp from the same weights, in other types. With
+        its Q8_0 weights taken for the original, our files are to move the logits no further than those."""
+        ids = ",".join(map(str, json.loads((self.GOLDEN / "q256-Q8_0.tokens.json").read_text())))
+        wide, narrow, again = (self.folder / name for name in ("wide", "narrow", "again"))
+
+        def recorded(kind):
+            return array.array("f", (self.GOLDEN / f"q256-{kind}.logits.f32").read_bytes())
+
+        def distance(a, b):
+            return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b)))
+
+        original = recorded("Q8_0")
+        self.done("quantize", self.GOLDEN / "q256-Q8_0.gguf", wide, "F32")
+        for kind in "Q4_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS":
+            with self.subTest(type=kind):
+                self.done("quantize", wide, narrow, kind, "--pure")
+                self.done("quantize", narrow, again, "F32")  # so that activations are not quantised
+                ours = array.array("f", self.done("logits", again, "--ids", ids, "--kv", "f32", text=False).stdout)
+                self.assertEqual(len(ours), len(original))
+                self.assertLess(distance(ours, original), distance(recorded(kind), original))
 
 
 if __name__ == "__main__":
