@@ -263,9 +263,28 @@ typedef struct linn_sampling {
 LINN_API linn_sampling
 linn_sampling_default(void); /* temperature 0.8, top-k 40, top-p 0.95, min-p 0.05 */
 
-/* ---- cascade: text ------------------------------------------------------------------------- */
+/* ---- n-gram tables: what tends to follow the last few tokens ------------------------------- */
 
-typedef struct linn_ngram linn_ngram; /* a table of n-grams, mapped from a file */
+typedef struct linn_ngram linn_ngram; /* mapped from a file */
+typedef struct linn_ngram_settings {
+    int32_t order;      /* 2 to 5 */
+    int32_t min_count;  /* what was seen less often is left out; at least 1 */
+    uint64_t max_bytes; /* of the file: what helps least for its size is left out */
+    void *user;
+    void (*on_progress)(void *user, double share); /* 0 to 1; may be NULL */
+} linn_ngram_settings;
+
+/* Refuses a table of another tokenizer; t NULL: opens any. */
+LINN_API int linn_ngram_open(linn_ngram **out, const char *path, const linn_tokenizer *t,
+                             linn_error *err);
+LINN_API void linn_ngram_free(linn_ngram *g);
+LINN_API linn_ngram_settings linn_ngram_settings_default(void); /* order 5, 2, 4 MB */
+/* Writes a table of text[n], in which -1 parts what does not belong together. Takes about 12 bytes
+ * of memory a token, and 30 for each n-gram that was seen min_count times. */
+LINN_API int linn_ngram_build(const char *path, const linn_tokenizer *t, const linn_token *text,
+                              size_t n, const linn_ngram_settings *s, linn_error *err);
+
+/* ---- cascade: text ------------------------------------------------------------------------- */
 
 typedef enum linn_shape {
     LINN_CASCADE_AUTO,

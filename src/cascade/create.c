@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "draft/maxgram.h"
+#include "draft/ngram.h"
 
 #include <string.h>
 
@@ -75,11 +76,20 @@ static int make_levels(parts *p, const linn_level_source *source, const linn_kma
     return rc;
 }
 
-static int make_statistical(parts *p, const linn_cascade_settings *s, linn_error *err)
+/* Max-Gram, and behind it the n-gram table. */
+static int make_statistical(parts *p, const linn_model *target, const linn_cascade_settings *s,
+                            linn_error *err)
 {
     int rc = LINN_OK;
     if (s->maxgram || s->shape == LINN_CASCADE_MAXGRAM) {
         rc = linn_maxgram_create(&p->statistical[0], s->session.n_ctx, err);
+        p->n_statistical += !rc;
+    }
+    if (!rc && s->ngram)
+        rc = linn_ngram_check(s->ngram, linn_model_tokenizer(target), "n-gram table", err);
+    if (!rc && s->ngram) {
+        rc = linn_ngram_drafter_create(&p->statistical[p->n_statistical], s->ngram,
+                                       s->session.n_ctx, err);
         p->n_statistical += !rc;
     }
     return rc;
@@ -101,7 +111,7 @@ int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
         s.session.n_ctx = linn_model_describe(target).n_ctx;
     rc = make_levels(&p, source, &k, target, drafters, &s, err);
     if (!rc && k.statistical)
-        rc = make_statistical(&p, &s, err);
+        rc = make_statistical(&p, target, &s, err);
     if (!rc)
         return linn_cascade_assemble(out, &k, p.levels, p.statistical, p.n_statistical,
                                      linn_model_tokenizer(target), &s, err);

@@ -17,8 +17,8 @@
 typedef enum linn_source { LINN_SOURCE_MODEL, LINN_SOURCE_MAXGRAM, LINN_SOURCE_NGRAM } linn_source;
 
 /* A proposed token, who proposes it, and how sure that one is of it: for Max-Gram the match
- * length, for an n-gram table the share of the token among those that it saw there (ngram.h), for
- * a model the margin of its coupled score. Those of different sources do not compare. */
+ * length, for an n-gram table the probability that it gives the token, for a model the margin of
+ * its coupled score. Those of different sources do not compare. */
 typedef struct linn_proposal {
     linn_token token;
     linn_source source;

@@ -4,9 +4,9 @@
  *
  * The match, exactly: for text T of committed tokens and draft D, the longest suffix
  * of TD that ends somewhere in T before the end of TD. Its length is found exactly and
- * is the proposal's confidence; the i-th token proposed after it (from 0) has that
- * length + i, as it would have after a push of those before. Of several occurrences
- * the most recent proposes, or the most recent that was recorded (maxgram.c). What
+ * is the proposal's confidence; the i-th token of a proposal (from 0) has that length + i,
+ * as it would have after a push of those before, while these follow committed text. Of several
+ * occurrences the most recent proposes, or the most recent that was recorded (maxgram.c). What
  * followed may run into the draft and then into the proposal itself, so a repetition
  * is carried on.
  */
