@@ -2,6 +2,7 @@
  * pass, on how a timeline was cut, on its company, on threads or on the instruction set. */
 #include "timeline.h"
 #include "kernels/kernels.h"
+#include "model/cpu/cpu.h"
 #include "model/session.h"
 
 enum { ALL_TYPES = 15 };
@@ -216,7 +217,7 @@ enum { SESSIONS = 5, LONG = 150 };
 
 /* Sessions of unequal progress and both KV types advance together by random steps, their rows
  * shuffled into each other, some truncated now and then. */
-static void mix(const linn_model *m, uint64_t seed)
+static void mix(const linn_model *m, uint64_t seed, int rounds)
 {
     linn_token ids[SESSIONS][LONG];
     linn_session *s[SESSIONS];
@@ -225,11 +226,11 @@ static void mix(const linn_model *m, uint64_t seed)
     for (int i = 0; i < SESSIONS; i++) {
         linn_kv_type kv = i % 2 ? LINN_KV_F32 : LINN_KV_F16;
         random_ids(seed + (uint64_t)i, (int32_t)n_vocab, ids[i], LONG);
-        want[i] = logits_of(m, kv, ids[i], LONG, 1);
+        want[i] = logits_of(m, kv, ids[i], LONG, 50);
         s[i] = open_session(m, kv);
     }
     linn_batch *b = open_batch(m, 64);
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < rounds; round++) {
         linn_row rows[64];
         int owner[64];
         int32_t n_rows = 0, last[SESSIONS], length[SESSIONS];
@@ -277,13 +278,14 @@ static void sessions_mixed_in_one_pass(void **state)
 {
     (void)state;
     static const int chosen[] = {3, 11, ALL_TYPES + 1, ALL_TYPES + 2, ALL_TYPES + 5};
-    linn_engine *e = open_engine(3, LINN_CPU_ANY);
-    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) {
+    enum { N_CHOSEN = sizeof chosen / sizeof *chosen };
+    for (int i = 0; i < N_CHOSEN; i++) {
+        linn_engine *e = open_engine(i == 0 ? 3 : 1, LINN_CPU_ANY);
         linn_model *m = open_model(e, paths[chosen[i]]);
-        mix(m, 100 + i);
+        mix(m, 100 + (uint64_t)i, i == 0 ? 5 : 30);
         linn_model_free(m);
+        linn_engine_free(e);
     }
-    linn_engine_free(e);
 }
 
 /* Whatever rows are asked for, and for what, each gives the same. */
@@ -442,6 +444,94 @@ static void shared_pages_are_copied_on_write(void **state)
     linn_engine_free(e);
 }
 
+/* What is left in a page from before, here NaN everywhere, is never seen. */
+static void leftovers_in_pages(void **state)
+{
+    (void)state;
+    linn_engine *e = open_engine(1, LINN_CPU_ANY);
+    linn_token ids[TOKENS];
+    for (int i = 0; i < N_MODELS; i += 3)
+        for (int kv = 0; kv < 2; kv++) {
+            linn_model *m = open_model(e, paths[i]);
+            int32_t n_vocab = linn_model_describe(m).n_vocab;
+            random_ids(11, n_vocab, ids, TOKENS);
+            float *want = logits_of(m, (linn_kv_type)kv, ids, TOKENS, 10);
+            float *got = malloc((size_t)(TOKENS * n_vocab) * sizeof *got);
+            linn_session *s = open_session(m, (linn_kv_type)kv);
+            memset(s->pool->store->base, 0xff, s->pool->store->bytes);
+            linn_batch *b = open_batch(m, 10);
+            extend(b, s, ids, TOKENS, 10, got);
+            same_rows("pages with leftovers", m, want, got, TOKENS);
+            linn_batch_free(b);
+            linn_session_free(s);
+            free(want);
+            free(got);
+            linn_model_free(m);
+        }
+    linn_engine_free(e);
+}
+
+/* ---- callers --------------------------------------------------------------------------------- */
+
+typedef struct caller {
+    linn_model *model;
+    linn_kv_pool *pool;
+    const float *want;
+    const linn_token *ids;
+    int failed;
+} caller;
+
+enum { CALLS = 80 };
+
+static void *call(void *arg)
+{
+    caller *c = arg;
+    size_t n_vocab = (size_t)linn_model_describe(c->model).n_vocab;
+    float *got = malloc(CALLS * n_vocab * sizeof *got);
+    linn_batch *b = NULL;
+    linn_session *s = NULL;
+    c->failed = !got || linn_batch_create(&b, c->model, 7, NULL) != LINN_OK;
+    for (int round = 0; round < 3 && !c->failed; round++) {
+        c->failed = linn_session_create_in(&s, c->model, c->pool, CALLS, NULL) != LINN_OK;
+        if (!c->failed)
+            extend(b, s, c->ids, CALLS, 7, got);
+        c->failed |= memcmp(got, c->want, CALLS * n_vocab * sizeof *got) != 0;
+        linn_session_free(s);
+    }
+    linn_batch_free(b);
+    free(got);
+    return NULL;
+}
+
+/* Sessions of one model and one pool of pages, each with a thread of its own. */
+static void callers_at_once(void **state)
+{
+    (void)state;
+    enum { CALLERS = 3 };
+    linn_engine *e = open_engine(2, LINN_CPU_ANY);
+    linn_model *m = open_model(e, paths[3]);
+    linn_kv_pool *pool;
+    assert_int_equal(linn_kv_pool_create(&pool, m, LINN_KV_F16, 2 * CALLERS, NULL), LINN_OK);
+    linn_token ids[CALLERS][CALLS];
+    caller callers[CALLERS];
+    pthread_t threads_of[CALLERS];
+    for (int i = 0; i < CALLERS; i++) {
+        random_ids((uint64_t)i, linn_model_describe(m).n_vocab, ids[i], CALLS);
+        callers[i] = (caller){m, pool, logits_of(m, LINN_KV_F16, ids[i], CALLS, 40), ids[i], 0};
+    }
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads_of[i], NULL, call, &callers[i]), 0);
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(threads_of[i], NULL);
+        assert_false(callers[i].failed);
+        free((void *)(uintptr_t)callers[i].want);
+    }
+    assert_int_equal(pool->n_free, 2 * CALLERS);
+    linn_kv_pool_free(pool);
+    linn_model_free(m);
+    linn_engine_free(e);
+}
+
 /* The caller's rounding mode changes nothing and is put back. */
 static void floating_point_mode(void **state)
 {
@@ -483,6 +573,8 @@ int main(void)
         cmocka_unit_test(any_choice_of_outputs),
         cmocka_unit_test(truncate_and_go_on),
         cmocka_unit_test(shared_pages_are_copied_on_write),
+        cmocka_unit_test(leftovers_in_pages),
+        cmocka_unit_test(callers_at_once),
         cmocka_unit_test(floating_point_mode),
     };
     return cmocka_run_group_tests(tests, make_models, remove_models);

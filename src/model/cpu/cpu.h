@@ -67,9 +67,9 @@ static inline char *linn_cpu_tile(const linn_store *s, int32_t page, int32_t lay
 
 enum {
     LINN_CPU_CHUNK = 256, /* rows computed together; a longer pass is cut up */
-    /* Up to so many rows, each member makes the activations it multiplies itself: twice the work,
-     * but no waiting for each other. */
-    LINN_CPU_ALONE = 2,
+    /* Up to so many rows, each member makes the activations it multiplies itself, rather than one
+     * of them for all, which they would wait for. */
+    LINN_CPU_ALONE = 1,
     LINN_CPU_QUERIES = 64, /* of one KV head, attended to at once */
 };
 
