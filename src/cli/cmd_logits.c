@@ -20,7 +20,7 @@ static const linn_option options[] = {
     LINN_TEXT(0, "ids", "LIST", settings, ids, "Token ids with commas between. Required"),
     LINN_INTEGER(0, "width", "N", settings, width, 1, 65536,
                  "Tokens in a forward pass. The output never depends on it"),
-    LINN_CHOICE(0, "kv", "TYPE", settings, kv, kv_names, "Numbers in the KV cache: f16 or f32"),
+    LINN_CHOICE(0, "kv", settings, kv, kv_names, "Numbers in the KV cache"),
     LINN_INTEGER('t', "threads", "N", settings, threads, 1, 1024,
                  "Threads. The output never depends on it", .otherwise = "as many as processors"),
     LINN_OPTIONS_END,

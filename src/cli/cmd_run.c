@@ -71,7 +71,7 @@ static const linn_option options[] = {
     LINN_TEXTS('d', "draft", "MODEL", settings, drafters,
                "A smaller model of the same vocabulary that drafts. May be given several times, "
                "the largest first"),
-    LINN_CHOICE(0, "cascade", "SHAPE", settings, shape, shape_names,
+    LINN_CHOICE(0, "cascade", settings, shape, shape_names,
                 "auto: all drafters and Max-Gram; off: MODEL alone; maxgram: drafts from what was "
                 "said before only; spec: the first drafter only; K: as the K matrix says"),
     LINN_INTEGER(0, "k", "N", settings, k, 1, 255,
@@ -86,16 +86,16 @@ static const linn_option options[] = {
     LINN_REAL(0, "lenience", "L", settings, lenience, 1, 1e9,
               "How much worse than its own choice a token may be that a drafter lets pass; 1: "
               "not at all. MODEL itself is always strict"),
-    LINN_CHOICE(0, "lenience-rule", "RULE", settings, rule, rule_names,
+    LINN_CHOICE(0, "lenience-rule", settings, rule, rule_names,
                 "What is compared: scores, or probabilities as the paper's authors do"),
-    LINN_CHOICE(0, "verify", "HOW", settings, verify, verify_names,
+    LINN_CHOICE(0, "verify", settings, verify, verify_names,
                 "coupled: the very text of MODEL alone; rejection: only its distribution"),
     LINN_GROUP("Running"),
     LINN_INTEGER('t', "threads", "N", settings, threads, 1, 1024, "Threads",
                  .otherwise = "as many as processors"),
     LINN_INTEGER(0, "ctx", "N", settings, ctx, 1, INT32_MAX,
                  "Tokens of prompt and text together, at most", .otherwise = "the model's"),
-    LINN_CHOICE(0, "kv", "TYPE", settings, kv, kv_names, "Numbers in the KV cache"),
+    LINN_CHOICE(0, "kv", settings, kv, kv_names, "Numbers in the KV cache"),
     LINN_GROUP("Output"),
     LINN_FLAG(0, "color", settings, color,
               "Colour each token by who proposed it first, and say at the end who is who"),

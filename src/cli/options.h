@@ -80,9 +80,9 @@ struct linn_option {
         .offset = LINN_FIELD(type, field, double), .min = (least), .max = (most), .help = (text), \
         __VA_ARGS__                                                                               \
     }
-#define LINN_CHOICE(l, n, arg, type, field, words, text, ...)                                   \
+#define LINN_CHOICE(l, n, type, field, words, text, ...)                                        \
     {                                                                                           \
-        .kind = LINN_OPTION_CHOICE, .letter = (l), .name = (n), .argument = (arg),              \
+        .kind = LINN_OPTION_CHOICE, .letter = (l), .name = (n),                                 \
         .offset = LINN_FIELD(type, field, int), .choices = (words), .help = (text), __VA_ARGS__ \
     }
 #define LINN_OPTIONS_END        \
