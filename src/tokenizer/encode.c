@@ -145,22 +145,17 @@ static int prepare(linn_encoder *e, const linn_fragment *fragments, size_t lengt
     return e->blanks ? LINN_OK : out_of_memory(e);
 }
 
+/* Each piece of text follows a special token or the start, where SentencePiece adds its blank. */
 static int encode_fragments(linn_encoder *e, const linn_fragment *fragments)
 {
-    const linn_tokenizer *t = e->t;
-    bool after_special = true; /* the start of the text counts as such */
     int code = LINN_OK;
     for (int32_t i = 0; i >= 0 && code == LINN_OK; i = fragments[i].next) {
         const linn_fragment *f = &fragments[i];
-        if (f->token >= 0) {
+        if (f->token >= 0)
             code = linn_encode_id(e, f->token);
-            after_special = true;
-        } else if (f->length > 0) {
-            code = t->kind == LINN_TOKENIZER_SPM
-                       ? linn_spm_encode(e, f->text, f->length, t->add_space && after_special)
-                       : linn_bpe_encode(e, f->text, f->length);
-            after_special = false;
-        }
+        else if (f->length > 0)
+            code = e->t->kind == LINN_TOKENIZER_SPM ? linn_spm_encode(e, f->text, f->length)
+                                                    : linn_bpe_encode(e, f->text, f->length);
     }
     return code;
 }

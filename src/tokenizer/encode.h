@@ -34,7 +34,7 @@ int linn_encode_bytes(linn_encoder *e, const char *text, size_t length);
 int linn_encode_word(void *encoder, const char *text, size_t length);
 
 /* By kind: a piece of text between special tokens, and the start and the merging of a word. */
-int linn_spm_encode(linn_encoder *e, const char *text, size_t length, bool add_space);
+int linn_spm_encode(linn_encoder *e, const char *text, size_t length);
 int linn_bpe_encode(linn_encoder *e, const char *text, size_t length);
 void linn_spm_merge(linn_encoder *e, const char *text, uint32_t length);
 void linn_bpe_merge(linn_encoder *e, const char *text, uint32_t length);

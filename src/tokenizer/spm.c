@@ -115,10 +115,10 @@ static void write_blanks(linn_encoder *e, const char *text, size_t length)
     }
 }
 
-int linn_spm_encode(linn_encoder *e, const char *text, size_t length, bool add_space)
+int linn_spm_encode(linn_encoder *e, const char *text, size_t length)
 {
     char *begin = e->next;
-    if (add_space)
+    if (e->t->add_space)
         *e->next++ = ' ';
     write_blanks(e, text, length);
     uint32_t before = 0, c;
