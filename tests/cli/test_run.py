@@ -127,8 +127,9 @@ class Text(Case):
 class Interrupted(Case):
     def interrupt(self, *words):
         """Ctrl-C once text has begun to come. stdout, stderr."""
-        with subprocess.Popen([LINN, "run", *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as process:
+        # Not buffered: communicate() would lose what came with the first byte.
+        with subprocess.Popen([LINN, "run", *map(str, words)], bufsize=0, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             first = b"" if "--json" in words else process.stdout.read(1)
             if not first:
                 self.wait_for_work(process.pid)
