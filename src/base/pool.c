@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPIN_LIMIT = 20000 }; /* pause instructions; some tens of microseconds */
+enum { SPIN_LIMIT = 1000 }; /* pause instructions; some tens of microseconds */
 
 /* A counter that only grows, and that can be waited for. */
 typedef struct event {
