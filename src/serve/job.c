@@ -102,20 +102,22 @@ static linn_queue_user *user_of(const linn_queue *q, const linn_job *j)
 /* The user's record, or a free one. There is one, since every other belongs to a job. */
 static int32_t find_user(linn_queue *q, uint64_t key)
 {
-    linn_queue_user *vacant = NULL;
+    int32_t vacant = 0;
     for (int32_t i = 0; i < q->n_users; i++) {
-        linn_queue_user *u = &q->users[i];
-        bool is_free = u->n_active + u->n_waiting == 0;
-        if (!is_free && u->key == key)
-            return i;
+        const linn_queue_user *u = &q->users[i], *v = &q->users[vacant];
+        if (u->n_active + u->n_waiting > 0) {
+            if (u->key == key)
+                return i;
+            continue;
+        }
         /* His own old record remembers when he was served; else the oldest one will do. */
-        if (is_free &&
-            (!vacant || u->key == key || (vacant->key != key && u->served < vacant->served)))
-            vacant = u;
+        bool v_is_free = v->n_active + v->n_waiting == 0;
+        if (!v_is_free || u->key == key || (v->key != key && u->served < v->served))
+            vacant = i;
     }
-    if (vacant->key != key)
-        *vacant = (linn_queue_user){.key = key};
-    return (int32_t)(vacant - q->users);
+    if (q->users[vacant].key != key)
+        q->users[vacant] = (linn_queue_user){.key = key};
+    return vacant;
 }
 
 bool linn_queue_push(linn_queue *q, linn_job *j)

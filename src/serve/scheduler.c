@@ -324,6 +324,7 @@ void linn_scheduler_metrics(linn_scheduler *s, linn_metrics *out)
     out->slots = s->n_slots;
     out->active = s->n_active;
     out->queued = s->queue.n;
+    out->alive = s->n_alive;
     out->tokens = atomic_load(&s->n_said);
     out->n_levels = s->k.n_models + c->n_statistical;
     for (int i = 0; i < out->n_levels; i++) {

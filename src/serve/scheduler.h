@@ -146,6 +146,7 @@ typedef struct linn_level_metrics {
 
 typedef struct linn_metrics {
     int32_t slots, active, queued; /* now */
+    int32_t alive;                 /* jobs whose on_finish has not returned */
     uint64_t submitted, refused;   /* refused: LINN_EBUSY */
     uint64_t finished, cancelled, expired, failed;
     uint64_t prompt_tokens, prompt_reused, tokens; /* of ended jobs; tokens: as they come */
