@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 enum {
-    MOST_OUTPUTS = 256,              /* in one pass, unless a single draft is longer */
-    SLOW_PASS_NS = 400 * 1000 * 1000 /* wider ones are not measured at the start */
+    MOST_OUTPUTS = 256,               /* in one pass, unless a single draft is longer */
+    MEASURE_NS = 20 * 1000 * 1000,    /* per width at the start, but two passes at least */
+    SLOW_PASS_NS = 400 * 1000 * 1000, /* wider ones are not measured at the start */
 };
 
 uint64_t linn_lane_page_bytes(const linn_model *m, linn_kv_type type)
@@ -60,15 +61,17 @@ static int measure_point(linn_lane *l, linn_session *session, int32_t n, double 
                                 .parent = i - 1,
                                 .session = session,
                                 .outputs = LINN_OUT_LOGITS};
-    for (int round = 0; round < 3; round++) {
+    int64_t spent = 0;
+    for (int round = 0; round < 2 || (round < 10 && spent < MEASURE_NS); round++) {
         int64_t start = linn_now_ns();
         int rc = linn_forward(l->batch, l->rows, n, err);
-        double took = (double)(linn_now_ns() - start);
+        int64_t took = linn_now_ns() - start;
         if (!rc)
             rc = linn_session_truncate(session, 0, err);
         if (rc)
             return rc;
-        *ns = round == 0 || took < *ns ? took : *ns;
+        *ns = round == 0 || (double)took < *ns ? (double)took : *ns;
+        spent += took;
         if (took > SLOW_PASS_NS)
             break;
     }

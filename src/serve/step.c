@@ -234,7 +234,7 @@ static void learn_drafting(linn_scheduler *s, int32_t n_decoding, int32_t longes
     double *ns = &s->draft_ns[grid_point(n_decoding)];
     double now = longest > 0 ? (double)s->drafting_ns / longest : 0;
     if (longest == 0)
-        *ns *= 0.998;
+        *ns *= 0.9995;
     else
         *ns = *ns > 0 ? *ns + (now - *ns) / 4 : now;
     s->drafting_ns = 0;
@@ -253,8 +253,10 @@ static double catch_up_ns(const linn_scheduler *s, const linn_slot *slot)
 /* Shares out drafts among the sequences that had outputs in the target's pass. */
 static void choose_drafts(linn_scheduler *s)
 {
-    enum { FORGET_AFTER = 128 };
+    enum { FORGET_AFTER = 256, PROBE_EVERY = 48 };
     int32_t n = 0, longest = 0;
+    /* Now and then a pass without drafts: else its cost would be the guess of long ago. */
+    bool probe = ++s->n_shared % PROBE_EVERY == 0;
     for (int32_t i = 0; i < s->n_lined_up; i++) {
         linn_slot *slot = s->order[i];
         if (slot->waiting || slot->n_in_pass == 0 || slot->n_outputs == 0)
@@ -265,9 +267,10 @@ static void choose_drafts(linn_scheduler *s)
                 slot->acceptance = s->acceptance;
         }
         longest = slot->drafted > longest ? slot->drafted : longest;
-        s->contenders[n++] = (linn_contender){.acceptance = slot->acceptance,
-                                              .catch_up_ns = catch_up_ns(s, slot),
-                                              .most = slot->job->r.plain ? 0 : s->k.longest[0]};
+        s->contenders[n++] =
+            (linn_contender){.acceptance = slot->acceptance,
+                             .catch_up_ns = catch_up_ns(s, slot),
+                             .most = slot->job->r.plain || probe ? 0 : s->k.longest[0]};
     }
     if (n == 0)
         return;

@@ -1,6 +1,8 @@
 /* width.c - see width.h. */
 #include "serve/width.h"
 
+static const double STEP = 0.04;
+
 static const int32_t grid[LINN_WIDTH_GRID] = {1,  2,  3,  4,  6,   8,   12,  16, 24,
                                               32, 48, 64, 96, 128, 160, 192, 256};
 
@@ -33,12 +35,13 @@ void linn_widths_learn(linn_widths *w, int32_t rows, double ns)
     double expected = linn_widths_ns(w, rows);
     if (expected <= 0)
         return;
-    double ratio = ns / expected;
-    ratio = ratio < 0.5 ? 0.5 : ratio > 2 ? 2 : ratio;
+    /* Small steps of bounded size find the median: a pass that was interrupted counts as one. */
+    double by = ns / expected - 1;
+    by = by < -STEP ? -STEP : by > STEP ? STEP : by;
     int at = point_below(w, rows);
     for (int i = 0; i < w->n_measured; i++) {
         bool near = i == at || (i == at + 1 && rows > grid[at]);
-        w->ns[i] *= 1 + (ratio - 1) * (near ? 1.0 / 8 : 1.0 / 64);
+        w->ns[i] *= 1 + (near ? by : by / 8);
     }
 }
 

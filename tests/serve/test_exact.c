@@ -11,7 +11,7 @@ enum { N_CTX = 448, N_ENTRIES = 24 };
 static int set_up(void **state)
 {
     (void)state;
-    family_open(&models, 1);
+    family_open(&models, 1, false);
     book_write(&texts, &models, N_ENTRIES, N_CTX, 7);
     return 0;
 }

@@ -13,7 +13,7 @@ static linn_token prompt[200];
 static int set_up(void **state)
 {
     (void)state;
-    family_open(&models, 1);
+    family_open(&models, 1, false);
     for (int i = 0; i < 200; i++)
         prompt[i] = 300 + (i * i) % 190;
     return 0;

@@ -22,9 +22,9 @@ static int below(uint64_t *state, int n)
 /* ---- family ------------------------------------------------------------------------------------
  */
 
-void family_open(family *f, int threads)
+void family_open(family *f, int threads, bool small)
 {
-    static const char *const names[] = {"river", "brook", "rill"};
+    static const char *const names[] = {"river", "brook", "rill", "rill"};
     linn_error err = {0};
     linn_engine_settings s = linn_engine_settings_default();
     s.threads = threads;
@@ -33,7 +33,7 @@ void family_open(family *f, int threads)
     for (int i = 0; i < 3; i++) {
         char path[4096];
         const char *folder = getenv("LINN_MODELS");
-        snprintf(path, sizeof path, "%s/%s.gguf", folder ? folder : "models", names[i]);
+        snprintf(path, sizeof path, "%s/%s.gguf", folder ? folder : "models", names[i + small]);
         if (linn_model_open(&f->models[i], f->engine, path, &err) != LINN_OK)
             fail_msg("%s", err.message);
     }

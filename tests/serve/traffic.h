@@ -15,8 +15,8 @@ typedef struct family {
     linn_model *models[3]; /* the target and two drafters */
 } family;
 
-/* The project's own models, by LINN_MODELS. */
-void family_open(family *f, int threads);
+/* The project's own models, by LINN_MODELS. `small`: the largest left out, the smallest twice. */
+void family_open(family *f, int threads, bool small);
 void family_close(family *f);
 
 enum { ENTRY_PROMPT = 400, ENTRY_TOKENS = 120, ENTRY_TEXT = 4096 };
