@@ -106,7 +106,7 @@ struct linn_scheduler {
     linn_queue queue;
     uint64_t n_taken; /* jobs that got a slot */
     uint64_t n_steps;
-    uint64_t n_shared; /* passes of the target whose drafts were shared out */
+    uint64_t n_shared;                /* passes of the target whose drafts were shared out */
     uint64_t freed;                   /* grows when pages are given back; from 1 */
     double service_ms;                /* of a job in its slot, a running mean */
     double acceptance;                /* a running mean */
