@@ -7,6 +7,7 @@
 
 #if defined(__x86_64__)
 #include "kernels/avx2/avx2.h"
+#include "kernels/avx512/avx512.h"
 
 #include <cpuid.h>
 
@@ -39,6 +40,8 @@ unsigned linn_cpu_features(void)
 const linn_kernels *linn_kernels_select(unsigned mask)
 {
     mask &= linn_cpu_features();
+    if (mask & LINN_CPU_AVX512)
+        return &linn_kernels_avx512;
     if (mask & LINN_CPU_AVX2)
         return &linn_kernels_avx2;
     return &linn_kernels_c;

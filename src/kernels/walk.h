@@ -1,15 +1,15 @@
 /* walk.h - how a quantised product of the vector tables walks over a packed matrix.
  *
  *     panel of rows that fits the L2 cache
- *       panel of up to 64 columns
+ *       panel of columns
  *         1 or 2 groups of 16 rows
  *           chunk of blocks
  *             tile of a few columns: 16 or 32 rows by so many outputs in registers
  *
- * As many columns as a tile has, or less, make one tile, which unpacks levels as it
- * goes, and a chunk is the whole row. For more, a chunk is 256 values: its levels (and
- * the scales of super-blocks) are unpacked once into the L1 cache, and all columns
- * multiply those.
+ * A direct tile unpacks levels as it goes. Then a panel of columns is one tile, and a
+ * chunk is the whole row. Where a format has `unpack`, more columns than one tile go in
+ * panels of 64, and a chunk is 256 values: its levels (and the scales of super-blocks)
+ * are unpacked once into the L1 cache, and all columns of the panel multiply those.
  *
  * Every output is one chain of fma over blocks; between chunks it waits in memory.
  */
@@ -28,11 +28,11 @@ enum {
     LINN_CHUNK_BYTES = (LINN_CHUNK_VALUES / 4 + LINN_CHUNK_EXTRA) * LINN_PACK_LINE,
 };
 
-/* A chunk of 1 or 2 groups times some columns. */
+/* A chunk of 1 or 2 groups (as the format's tiles have) times some columns. */
 typedef struct linn_tile {
     const uint8_t *heads;               /* of the first block of the first group */
     const uint8_t *bodies;              /* the same; or what was unpacked of it */
-    size_t heads_stride, bodies_stride; /* to the next group, in bytes */
+    size_t heads_stride, bodies_stride; /* to the second group; 0: there is none, any result does */
     size_t n_blocks;
     const int8_t *q;     /* [columns, q_stride] from the first block on */
     const float *d;      /* [columns, d_stride] */
@@ -45,12 +45,11 @@ typedef void (*linn_tile_fn)(const linn_tile *t);
 
 /* A format as a table multiplies it. */
 typedef struct linn_walk {
-    size_t block, head, body; /* values; bytes of a group's */
-    int columns, groups;      /* of the largest tile */
-    /* by groups - 1 and columns - 1 */
-    linn_tile_fn direct[LINN_TILE_GROUPS][LINN_TILE_COLUMNS];
-    linn_tile_fn unpacked[LINN_TILE_GROUPS][LINN_TILE_COLUMNS];
-    /* n_blocks blocks of one group, to LINN_CHUNK_BYTES; NULL: bodies are as good as unpacked */
+    size_t block, head, body;                 /* values; bytes of a group's */
+    int columns, groups;                      /* of a tile; columns: at most */
+    linn_tile_fn direct[LINN_TILE_COLUMNS];   /* for 1, 2, ... columns */
+    linn_tile_fn unpacked[LINN_TILE_COLUMNS]; /* the same, from what `unpack` wrote */
+    /* n_blocks blocks of one group, to LINN_CHUNK_BYTES; may be NULL */
     void (*unpack)(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks, uint8_t *out);
 } linn_walk;
 

@@ -316,22 +316,9 @@ static ALWAYS_INLINE void unpack(format f, const uint8_t *head, const uint8_t *b
     scales(f, head, body, lines, lines + LINE * SC_LINES);
 }
 
-#define UNPACK(NAME, name)                                                               \
-    static void unpack_##name(const uint8_t *head, const uint8_t *body, size_t n_blocks, \
-                              uint8_t *lines)                                            \
-    {                                                                                    \
-        unpack(NAME, head, body, n_blocks, lines);                                       \
-    }
-UNPACK(Q2_K, q2_k)
-UNPACK(Q3_K, q3_k)
-UNPACK(Q4_K, q4_k)
-UNPACK(Q5_K, q5_k)
-UNPACK(Q6_K, q6_k)
-UNPACK(IQ4_XS, iq4_xs)
-
-PRODUCT(Q2_K, q2_k, BLOCK, unpack_q2_k)
-PRODUCT(Q3_K, q3_k, BLOCK, unpack_q3_k)
-PRODUCT(Q4_K, q4_k, BLOCK, unpack_q4_k)
-PRODUCT(Q5_K, q5_k, BLOCK, unpack_q5_k)
-PRODUCT(Q6_K, q6_k, BLOCK, unpack_q6_k)
-PRODUCT(IQ4_XS, iq4_xs, BLOCK, unpack_iq4_xs)
+UNPACKED_PRODUCT(Q2_K, q2_k, BLOCK)
+UNPACKED_PRODUCT(Q3_K, q3_k, BLOCK)
+UNPACKED_PRODUCT(Q4_K, q4_k, BLOCK)
+UNPACKED_PRODUCT(Q5_K, q5_k, BLOCK)
+UNPACKED_PRODUCT(Q6_K, q6_k, BLOCK)
+UNPACKED_PRODUCT(IQ4_XS, iq4_xs, BLOCK)

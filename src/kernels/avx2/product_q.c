@@ -144,21 +144,9 @@ static ALWAYS_INLINE void unpack(format f, const uint8_t *heads, const uint8_t *
             store_half_line(lines + LINN_PACK_LINE * l, half, levels(f, bodies, l, half));
 }
 
-#define UNPACK(NAME, name)                                                               \
-    static void unpack_##name(const uint8_t *head, const uint8_t *body, size_t n_blocks, \
-                              uint8_t *lines)                                            \
-    {                                                                                    \
-        unpack(NAME, head, body, n_blocks, lines);                                       \
-    }
-UNPACK(IQ4_NL, iq4_nl)
-UNPACK(Q4_0, q4_0)
-UNPACK(Q4_1, q4_1)
-UNPACK(Q5_0, q5_0)
-UNPACK(Q5_1, q5_1)
-
-PRODUCT(Q8_0, q8_0, BLOCK, NULL)
-PRODUCT(IQ4_NL, iq4_nl, BLOCK, unpack_iq4_nl)
-PRODUCT(Q4_0, q4_0, BLOCK, unpack_q4_0)
-PRODUCT(Q4_1, q4_1, BLOCK, unpack_q4_1)
-PRODUCT(Q5_0, q5_0, BLOCK, unpack_q5_0)
-PRODUCT(Q5_1, q5_1, BLOCK, unpack_q5_1)
+PRODUCT(Q8_0, q8_0, BLOCK)
+UNPACKED_PRODUCT(IQ4_NL, iq4_nl, BLOCK)
+UNPACKED_PRODUCT(Q4_0, q4_0, BLOCK)
+UNPACKED_PRODUCT(Q4_1, q4_1, BLOCK)
+UNPACKED_PRODUCT(Q5_0, q5_0, BLOCK)
+UNPACKED_PRODUCT(Q5_1, q5_1, BLOCK)

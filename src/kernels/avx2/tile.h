@@ -30,27 +30,33 @@ static_assert((int)TILE_COLUMNS <= (int)LINN_TILE_COLUMNS, "the walk has room fo
         template(t, 4, __VA_ARGS__);         \
     }
 
-/* Defines the walk of a format whose tiles are made by the template tile(t, columns, format,
- * direct) in the same file, and its product. */
-#define PRODUCT(NAME, name, values, unpack_it)                                             \
+/* Defines the product of a format whose tiles are made by the template tile(t, columns, format,
+ * direct) in the same file; what more its walk has may follow. */
+#define PRODUCT(NAME, name, values, ...)                                                   \
     TILES(name, tile, NAME, true)                                                          \
-    TILES(name##_unpacked, tile, NAME, false)                                              \
     void linn_avx2_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
                                   int32_t end, float *y, size_t y_stride)                  \
     {                                                                                      \
-        static const linn_walk walk = {                                                    \
-            .block = (values),                                                             \
-            .head = LINN_PACK_##NAME##_HEAD,                                               \
-            .body = LINN_PACK_##NAME##_BODY,                                               \
-            .columns = TILE_COLUMNS,                                                       \
-            .groups = 1,                                                                   \
-            .direct = {{name##_1, name##_2, name##_3, name##_4}},                          \
-            .unpacked = {{name##_unpacked_1, name##_unpacked_2, name##_unpacked_3,         \
-                          name##_unpacked_4}},                                             \
-            .unpack = (unpack_it),                                                         \
-        };                                                                                 \
+        static const linn_walk walk = {.block = (values),                                  \
+                                       .head = LINN_PACK_##NAME##_HEAD,                    \
+                                       .body = LINN_PACK_##NAME##_BODY,                    \
+                                       .columns = TILE_COLUMNS,                            \
+                                       .groups = 1,                                        \
+                                       .direct = {name##_1, name##_2, name##_3, name##_4}, \
+                                       __VA_ARGS__};                                       \
         linn_walk_product(&walk, w, a, begin, end, y, y_stride);                           \
     }
+/* The same for one that is unpacked, by the template unpack(format, ...). */
+#define UNPACKED_PRODUCT(NAME, name, values)                                                \
+    TILES(name##_lines, tile, NAME, false)                                                  \
+    static void unpack_##name(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks, \
+                              uint8_t *lines)                                               \
+    {                                                                                       \
+        unpack(NAME, heads, bodies, n_blocks, lines);                                       \
+    }                                                                                       \
+    PRODUCT(NAME, name, values,                                                             \
+            .unpacked = {name##_lines_1, name##_lines_2, name##_lines_3, name##_lines_4},   \
+            .unpack = unpack_##name)
 
 /* 8 scales of binary16 */
 static ALWAYS_INLINE __m256 scale8(const uint8_t *d)

@@ -1,0 +1,189 @@
+/* attend.c - attention over one page of the KV cache, in AVX-512. The formulas stand at
+ * linn_attend in kernels.h.
+ *
+ * Scores: a lane is a position, 4 vectors are a page, and each row of K (one d of all
+ * positions) is read and widened once for up to 4 queries. Sums over positions: a lane
+ * is a d, and each row of V is read once for up to 4 queries. Lanes of positions that a
+ * query does not see are computed and dropped; V of such positions is not touched, since
+ * it may be anything.
+ *
+ * The largest score is found in lanes, not in order, which can differ from the
+ * specification in the sign of a zero; exp(s - m) does not tell them apart.
+ */
+#include "kernels/avx512/avx512.h"
+#include "kernels/avx512/vec.h"
+
+enum { PAGE = LINN_KV_PAGE, QUERIES = 4, VECTORS = PAGE / 16 };
+
+/* the first n of 16 values */
+static ALWAYS_INLINE __m512 load16(bool f32, const void *page, size_t i, __mmask16 m)
+{
+    if (f32)
+        return _mm512_maskz_loadu_ps(m, (const float *)page + i);
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, (const uint16_t *)page + i));
+}
+
+/* s[j][0 .. 16 vectors) = scale * q_j . k_i for n queries */
+static ALWAYS_INLINE void scores(const linn_attend *a, bool f32, const float *const *q, int n,
+                                 int vectors, float s[][PAGE])
+{
+    __m512 acc[QUERIES][VECTORS];
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        acc[j][v] = _mm512_setzero_ps();
+    for (size_t d = 0; d < (size_t)a->head_dim; d++)
+        UNROLL
+    for (int v = 0; v < vectors; v++) {
+        __m512 k = load16(f32, a->k, d * PAGE + 16 * (size_t)v, 0xffff);
+        UNROLL
+        for (int j = 0; j < n; j++)
+            acc[j][v] = _mm512_fmadd_ps(_mm512_set1_ps(q[j][d]), k, acc[j][v]);
+    }
+    __m512 scale = _mm512_set1_ps(a->scale);
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        _mm512_store_ps(&s[j][16 * (size_t)v], _mm512_mul_ps(scale, acc[j][v]));
+}
+
+/* Turns n scores into weights p_i = exp(s_i - m'); returns c. */
+static float softmax(float s[PAGE], int32_t n, float *m, float *l)
+{
+    __m512 top = _mm512_set1_ps(*m);
+    for (int32_t i = 0; i < n; i += 16) {
+        __m512 v = _mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()), first_lanes16(n - i),
+                                      _mm512_load_ps(s + i));
+        top = _mm512_max_ps(v, top); /* v > top ? v : top */
+    }
+    float lanes[16], max = *m;
+    _mm512_storeu_ps(lanes, top);
+    for (int i = 0; i < 16; i++)
+        max = lanes[i] > max ? lanes[i] : max;
+    float c = _mm_cvtss_f32(_mm512_castps512_ps128(exp16(_mm512_set1_ps(*m - max))));
+    __m256 sum = _mm256_setzero_ps();
+    for (int32_t i = 0; i < n; i += 16) {
+        __m512 p = exp16(_mm512_sub_ps(_mm512_load_ps(s + i), _mm512_set1_ps(max)));
+        p = _mm512_maskz_mov_ps(first_lanes16(n - i), p);
+        _mm512_store_ps(s + i, p);
+        sum = _mm256_add_ps(sum, _mm512_castps512_ps256(p)); /* lanes by i mod 8 */
+        sum = _mm256_add_ps(sum, _mm512_extractf32x8_ps(p, 1));
+    }
+    *m = max;
+    *l = __builtin_fmaf(*l, c, tree8(sum));
+    return c;
+}
+
+/* acc_j[d .. d + 16 vectors) += sum_i p_ji v_id over [from, to), n queries; of the last vector
+ * only the lanes of `mask` */
+static ALWAYS_INLINE void sums(const linn_attend *a, bool f32, int n, int vectors, size_t d,
+                               __mmask16 mask, int32_t from, int32_t to, float p[][PAGE],
+                               float *const acc[])
+{
+    __m512 sum[QUERIES][4];
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        sum[j][v] = _mm512_maskz_loadu_ps(mask, acc[j] + d + 16 * v);
+    for (int32_t i = from; i < to; i++)
+        UNROLL
+    for (int v = 0; v < vectors; v++) {
+        size_t at = (size_t)i * (size_t)a->head_dim + d + 16 * (size_t)v;
+        __m512 value = load16(f32, a->v, at, mask);
+        UNROLL
+        for (int j = 0; j < n; j++)
+            sum[j][v] = _mm512_fmadd_ps(_mm512_set1_ps(p[j][i]), value, sum[j][v]);
+    }
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        _mm512_mask_storeu_ps(acc[j] + d + 16 * v, mask, sum[j][v]);
+}
+
+/* All d of n queries over positions [from, to). */
+static ALWAYS_INLINE void sums_all(const linn_attend *a, bool f32, int n, int32_t from, int32_t to,
+                                   float p[][PAGE], float *const acc[])
+{
+    size_t d = 0, head_dim = (size_t)a->head_dim;
+    for (; d + 64 <= head_dim; d += 64)
+        sums(a, f32, n, 4, d, 0xffff, from, to, p, acc);
+    if (d + 32 <= head_dim) {
+        sums(a, f32, n, 2, d, 0xffff, from, to, p, acc);
+        d += 32;
+    }
+    for (; d < head_dim; d += 16)
+        sums(a, f32, n, 1, d, first_lanes16((int32_t)(head_dim - d)), from, to, p, acc);
+}
+
+/* n queries that see something of the page */
+static ALWAYS_INLINE void attend_some(const linn_attend *a, bool f32, int n, const int32_t *who)
+{
+    _Alignas(64) float s[QUERIES][PAGE];
+    const float *q[QUERIES];
+    float *acc[QUERIES];
+    int32_t most = 0, least = PAGE;
+    for (int j = 0; j < n; j++) {
+        int32_t seen = a->n_visible[who[j]];
+        q[j] = a->q[who[j]];
+        acc[j] = a->acc + (size_t)who[j] * (size_t)a->head_dim;
+        most = seen > most ? seen : most;
+        least = seen < least ? seen : least;
+    }
+    if (most > 32)
+        scores(a, f32, q, n, 4, s);
+    else if (most > 16)
+        scores(a, f32, q, n, 2, s);
+    else
+        scores(a, f32, q, n, 1, s);
+    for (int j = 0; j < n; j++) {
+        float c = softmax(s[j], a->n_visible[who[j]], &a->m[who[j]], &a->l[who[j]]);
+        if (c != 1.0f) /* else it changes nothing */
+            for (int32_t d = 0; d < a->head_dim; d++)
+                acc[j][d] = acc[j][d] * c;
+    }
+    sums_all(a, f32, n, 0, least, s, acc); /* what all see, then what each sees more */
+    for (int j = 0; j < n; j++)
+        if (a->n_visible[who[j]] > least)
+            sums_all(a, f32, 1, least, a->n_visible[who[j]], s + j, acc + j);
+}
+
+static ALWAYS_INLINE void attend(const linn_attend *a, bool f32)
+{
+    int32_t who[QUERIES], n = 0;
+    for (int32_t j = 0; j < a->n_q; j++) {
+        if (a->n_visible[j] > 0)
+            who[n++] = j;
+        if (n == QUERIES) {
+            attend_some(a, f32, QUERIES, who);
+            n = 0;
+        }
+    }
+    if (n == 3)
+        attend_some(a, f32, 3, who);
+    else if (n == 2)
+        attend_some(a, f32, 2, who);
+    else if (n == 1)
+        attend_some(a, f32, 1, who);
+}
+
+static void attend_f16(const linn_attend *a)
+{
+    attend(a, false);
+}
+
+static void attend_f32(const linn_attend *a)
+{
+    attend(a, true);
+}
+
+void linn_avx512_attend(const linn_attend *a)
+{
+    if (a->kv == LINN_KV_F32)
+        attend_f32(a);
+    else
+        attend_f16(a);
+}
