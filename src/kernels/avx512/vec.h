@@ -8,7 +8,8 @@
 /* Bits of the first n of 16 lanes (all for n > 16, none for n < 0). */
 static inline __mmask16 first_lanes16(int32_t n)
 {
-    return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+    unsigned bits = n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1;
+    return (__mmask16)bits;
 }
 
 /* linn_exp32 (math.c), the same operations in every lane */
