@@ -103,7 +103,6 @@ void linn_lane_leave(linn_slot_level *l, int32_t length)
     linn_prefix_keep(l->lane->prefix, s, l->held, length);
     s->length = 0;
     linn_session_trim(s);
-    l->slot->scheduler->freed++;
 }
 
 /* The youngest job whose pages may be taken for the slot's. */
@@ -137,6 +136,7 @@ bool linn_lane_make_room(linn_lane *l, linn_slot *slot, int32_t n, int32_t spare
          * wanted. */
         linn_slot_level *v = victim->levels[l - s->lanes];
         linn_lane_leave(v, v->session->length);
+        s->freed++;
         victim->preemptions++;
         s->metrics.preemptions++;
     }

@@ -138,6 +138,8 @@ static bool find_pages(linn_slot *slot, int32_t n)
         linn_session_unreserve(session);
         found = false;
     }
+    if (!found && whole) /* who waits for memory holds none */
+        linn_lane_leave(slot->wants, session->length);
     slot->starved = found ? 0 : slot->scheduler->freed;
     return found;
 }
@@ -203,7 +205,8 @@ static bool plan(linn_scheduler *s, linn_lane *lane)
     lane->reads = false;
     for (int32_t i = 0; i < n; i++) {
         linn_slot *slot = s->order[i];
-        take_cached(slot);
+        if (slot->starved != s->freed)
+            take_cached(slot);
         if (slot->n_outputs == 0 && slot->wants->session->length >= slot->end)
             answer(slot, LINN_OK);
     }
