@@ -19,8 +19,7 @@
 enum { MOST_CLIENTS = 64, MOST_ROUNDS = 64, JOBS = 3 };
 
 static const char *const texts[] = {
-    "Question: A baker has twelve loaves and sells five of them in the morning. How many loaves "
-    "does the baker have now? Answer:",
+    "Question: A baker has twelve loaves and sells five. How many loaves are left? Answer:",
     "Once upon a time there was a river that ran from the hills to the sea, and the river said",
     "The old house at the end of the road had been empty for many years when",
     "def add(a, b):\n    return a + b\n\ndef subtract(a, b):\n    return",
