@@ -178,7 +178,7 @@ static void join(linn_slot *slot)
 {
     linn_lane *lane = slot->wants->lane;
     int32_t n = slot->end - slot->wants->session->length, reading = reading_left(slot);
-    if (slot->starved == slot->scheduler->freed)
+    if (slot->starved == slot->scheduler->freed && count_older(slot->scheduler, slot) > 0)
         return;
     if (is_long(slot)) {
         if (slot->n_granted == 0)
@@ -215,6 +215,12 @@ static bool plan(linn_scheduler *s, linn_lane *lane)
     grant_chunk(s, lane, n);
     for (int32_t i = 0; i < n; i++)
         join(s->order[i]);
+    /* The chunk may have gone to one for whom there are no pages. The oldest finds them. */
+    if (lane->n_rows == 0 && n > 0 && lane->chunk_left > 0 && is_long(s->order[0])) {
+        int32_t reading = reading_left(s->order[0]);
+        s->order[0]->n_granted = reading < lane->chunk_left ? reading : lane->chunk_left;
+        join(s->order[0]);
+    }
     s->n_lined_up = n;
     return lane->n_rows > 0;
 }
