@@ -17,7 +17,7 @@
 enum { N_TOKENS = 64, MOST_TEXT = 1 << 14, N_ENGINES = 5, N_MODELS = 7, MOST_PATH = 5000 };
 
 static uint64_t seed, rng_state;
-static int n_runs = 40;
+static int n_runs = 24;
 static bool whole_grid;
 
 static uint64_t rng(void)
@@ -41,8 +41,15 @@ static char model_paths[N_MODELS][MOST_PATH];
 static bool have_stories;
 
 static const linn_engine_settings engine_settings[N_ENGINES] = {
-    {1, LINN_CPU_C}, {2, LINN_CPU_C}, {1, LINN_CPU_AVX2}, {2, LINN_CPU_AVX2}, {2, LINN_CPU_ANY},
+    {1, LINN_CPU_C}, {2, LINN_CPU_C}, {1, LINN_CPU_AVX2}, {2, LINN_CPU_AVX2}, {1, LINN_CPU_ANY},
 };
+/* Threads in step are slow on a busy machine: two of them in a fifth of the random runs. */
+static int some_engine(void)
+{
+    static const int most[] = {0, 2, 4, 4};
+    return below(5) ? most[below(4)] : 1 + 2 * below(2);
+}
+
 static linn_engine *engines[N_ENGINES];
 static linn_model *models[N_ENGINES][N_MODELS];
 
@@ -374,7 +381,7 @@ static void random_run(void)
     static written want, got;
     int drafters[2];
     memset(&r, 0, sizeof r);
-    r.engine = below(N_ENGINES);
+    r.engine = some_engine();
     r.cascade = linn_cascade_settings_default();
     r.cascade.session.kv = below(3) ? LINN_KV_F16 : LINN_KV_F32;
     r.cascade.session.n_ctx = below(5) ? 320 : 160 + below(30);
@@ -392,10 +399,10 @@ static void random_run(void)
     choose_prompt(&r, below(3));
     if (r.n_prompt > 150)
         r.n_prompt = 150;
-    write_plain(&r, below(N_ENGINES), &want);
+    write_plain(&r, some_engine(), &want);
     choose_stops(&r, &want);
     if (r.n_stops)
-        write_plain(&r, below(N_ENGINES), &want);
+        write_plain(&r, some_engine(), &want);
     choose_cascade(&r, below(N_KINDS), drafters);
     if (below(8) == 0)
         r.cascade.shape = LINN_CASCADE_AUTO;

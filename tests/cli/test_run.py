@@ -11,7 +11,7 @@ import unittest
 from cli import LINN, MODELS, SHARED, Case
 
 RIVER, BROOK, RILL = (MODELS / f"{name}.gguf" for name in ("river", "brook", "rill"))
-ONCE = ("-p", "Once upon a time")
+ONCE = ("-p", "Once upon a time", "-t", "1")  # threads in step are slow on a busy machine
 GOLDEN = SHARED / "golden/dev"
 STORIES = GOLDEN / "stories260K.gguf"
 
@@ -26,8 +26,8 @@ class Text(Case):
         text = self.done("run", RIVER, *ONCE, *words).stdout
         self.assertGreater(len(text), 40)
         path = self.file("prompt.txt", b"Once upon a time\n")
-        self.assertEqual(self.done("run", "river", "-f", path, *words).stdout, text)
-        self.assertEqual(self.done("run", RIVER, *words, input="Once upon a time").stdout, text)
+        self.assertEqual(self.done("run", "river", "-f", path, "-t", "2", *words).stdout, text)
+        self.assertEqual(self.done("run", RIVER, "-t", "1", *words, input="Once upon a time").stdout, text)
         whole = self.run_json(RIVER, *ONCE, *words)
         self.assertEqual((whole["text"], whole["finish"], whole["seed"]), (text, "length", 3))
         ids = self.done("run", RIVER, *ONCE, *words, "--ids").stdout
@@ -107,7 +107,7 @@ class Text(Case):
     def test_long_prompt(self):
         """Read in several passes; drafters too."""
         prompt = " ".join(random.Random(1).choices(["the", "sea", "was", "calm", "and", "then", "it"], k=300))
-        words = (RIVER, "-p", prompt, "-n", "20", "--temp", "0")
+        words = (RIVER, "-t", "1", "-p", prompt, "-n", "20", "--temp", "0")
         self.assertEqual(self.run_json(*words)["ids"], self.run_json(*words, "-d", BROOK, "-d", RILL)["ids"])
 
     @unittest.skipUnless(STORIES.exists(), "needs the conformance data")
@@ -116,7 +116,7 @@ class Text(Case):
             n = len(record["ids"]) - record["n_prompt"]
             for more in ([], ["-d", STORIES], ["--kv", "f32"]):
                 with self.subTest(prompt=record["prompt"], more=more):
-                    words = (STORIES, "-p", record["prompt"], "--temp", "0", "-n", str(257 - record["n_prompt"]))
+                    words = (STORIES, "-t", "1", "-p", record["prompt"], "--temp", "0", "-n", str(257 - record["n_prompt"]))
                     whole = self.run_json(*words, *more)
                     self.assertEqual(whole["ids"][:n], record["ids"][record["n_prompt"]:])
                     # run.c prints a newline at the end, and stops at a begin token without a word
