@@ -271,7 +271,7 @@ typedef struct linn_ngram_settings {
     int32_t min_count;  /* what was seen less often is left out; at least 1 */
     uint64_t max_bytes; /* of the file: what helps least for its size is left out */
     void *user;
-    void (*on_progress)(void *user, double share); /* 0 to 1; may be NULL */
+    bool (*on_progress)(void *user, double share); /* 0 to 1; false cancels; may be NULL */
 } linn_ngram_settings;
 
 /* Refuses a table of another tokenizer; t NULL: opens any. */

@@ -21,7 +21,7 @@ enum {
 };
 
 typedef struct settings {
-    const char *prompt, *file, *matrix;
+    const char *prompt, *file, *matrix, *ngram;
     linn_texts drafters, stop;
     int64_t n, top_k, seed, threads, ctx, k, block;
     double temperature, top_p, min_p, repeat, presence, frequency, lenience;
@@ -82,6 +82,8 @@ static const linn_option options[] = {
               "10; 0 1 10; 0 0 10\""),
     LINN_INTEGER(0, "block", "N", settings, block, 1, 255,
                  "K: tokens that Max-Gram proposes at once"),
+    LINN_TEXT(0, "ngram", "FILE", settings, ngram,
+              "A table of n-grams (linn ngram) that drafts where Max-Gram has nothing to go by"),
     LINN_FLAG(0, "no-maxgram", settings, no_maxgram, "No Max-Gram below the smallest drafter"),
     LINN_REAL(0, "lenience", "L", settings, lenience, 1, 1e9,
               "How much worse than its own choice a token may be that a drafter lets pass; 1: "
@@ -193,6 +195,7 @@ typedef struct run {
     linn_engine *engine;
     linn_model *models[1 + MAX_DRAFTERS];
     size_t n_models;
+    linn_ngram *ngram;
     linn_cascade *cascade;
     linn_token *prompt;
     size_t n_prompt;
@@ -211,6 +214,7 @@ typedef struct run {
 static void free_run(run *r)
 {
     linn_cascade_free(r->cascade);
+    linn_ngram_free(r->ngram);
     for (size_t i = 0; i < r->n_models; i++)
         linn_model_free(r->models[i]);
     linn_engine_free(r->engine);
@@ -271,6 +275,10 @@ static int open_cascade(run *r)
     c.lenience_rule = (linn_lenience_rule)s->rule;
     c.verify = (linn_verify)s->verify;
     c.session = (linn_session_settings){(int32_t)s->ctx, (linn_kv_type)s->kv};
+    if (s->ngram &&
+        linn_ngram_open(&r->ngram, s->ngram, linn_model_tokenizer(r->models[0]), &err) != LINN_OK)
+        return linn_cli_fail(r->self, "%s", err.message);
+    c.ngram = r->ngram;
     if (s->matrix) {
         int status = read_matrix(r->self, s->matrix, matrix, &c.k_order);
         if (status != LINN_PARSED)

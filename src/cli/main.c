@@ -14,6 +14,7 @@
 extern const linn_command linn_command_demo;
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
+extern const linn_command linn_command_ngram;
 extern const linn_command linn_command_quantize;
 extern const linn_command linn_command_run;
 extern const linn_command linn_command_tokenize;
@@ -25,6 +26,7 @@ static const linn_command *const commands[] = {
     &linn_command_demo,
     &linn_command_inspect,
     &linn_command_logits,
+    &linn_command_ngram,
     &linn_command_quantize,
     &linn_command_tokenize,
     NULL,

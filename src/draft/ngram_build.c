@@ -60,11 +60,13 @@ typedef struct builder {
     int steps, steps_done;
 } builder;
 
-static void progress(builder *b)
+/* LINN_OK, or LINN_ECANCELLED. */
+static int progress(builder *b)
 {
     b->steps_done++;
-    if (b->s->on_progress)
-        b->s->on_progress(b->s->user, (double)b->steps_done / b->steps);
+    if (b->s->on_progress && !b->s->on_progress(b->s->user, (double)b->steps_done / b->steps))
+        return LINN_ECANCELLED;
+    return LINN_OK;
 }
 
 /* Makes room for one more; NULL: out of memory, and the old block stays. */
@@ -99,7 +101,7 @@ static size_t list_positions(builder *b, int length)
 }
 
 /* Sorts by the token `back` places before each position; equal ones keep their order. */
-static void sort_by(builder *b, size_t n, int back)
+static int sort_by(builder *b, size_t n, int back)
 {
     const linn_token *key = b->text - back;
     memset(b->starts, 0, (b->n_vocab + 1) * sizeof *b->starts);
@@ -112,7 +114,7 @@ static void sort_by(builder *b, size_t n, int back)
     uint32_t *t = b->order;
     b->order = b->scratch;
     b->scratch = t;
-    progress(b);
+    return progress(b);
 }
 
 /* Whether the `length` tokens before two positions are the same. */
@@ -229,8 +231,7 @@ static int collect(builder *b, int length, size_t n, size_t from, size_t to)
         if (add_context(b, position, length, n_seen, has_shorter ? &shorter : NULL) != LINN_OK)
             return LINN_ENOMEM;
     }
-    progress(b);
-    return LINN_OK;
+    return progress(b);
 }
 
 static int collect_all(builder *b)
@@ -238,10 +239,11 @@ static int collect_all(builder *b)
     size_t from = 0;
     for (int length = 1; length < b->s->order; length++) {
         size_t n = list_positions(b, length), to = b->n_contexts;
-        sort_by(b, n, 0);
-        for (int back = length; back >= 1; back--)
-            sort_by(b, n, back);
-        int rc = collect(b, length, n, from, to);
+        int rc = sort_by(b, n, 0);
+        for (int back = length; back >= 1 && rc == LINN_OK; back--)
+            rc = sort_by(b, n, back);
+        if (rc == LINN_OK)
+            rc = collect(b, length, n, from, to);
         if (rc != LINN_OK)
             return rc;
         from = to;
@@ -438,8 +440,7 @@ static int lay_out(builder *b, const linn_tokenizer *t, table_image *out)
         h->checksum = linn_ngram_checksum(h, out->size);
     }
     free(p);
-    progress(b);
-    return out->header ? LINN_OK : LINN_ENOMEM;
+    return out->header ? progress(b) : LINN_ENOMEM;
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------
@@ -516,6 +517,8 @@ int linn_ngram_build(const char *path, const linn_tokenizer *t, const linn_token
     free(b.successors);
     if (rc == LINN_OK)
         rc = write_image(path, &image, err);
+    else if (rc == LINN_ECANCELLED)
+        rc = linn_fail(err, rc, "%s: cancelled", path);
     else
         rc = linn_fail(err, rc, "%s: out of memory for the n-grams of %zu tokens", path, n);
     free(image.header);

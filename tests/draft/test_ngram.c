@@ -299,11 +299,18 @@ static int right(const linn_ngram *g, const linn_token *text)
     return n;
 }
 
-static void report(void *user, double share)
+static bool report(void *user, double share)
 {
     double *last = user;
     assert_true(share > *last && share <= 1);
     *last = share;
+    return true;
+}
+
+static bool until_half(void *user, double share)
+{
+    (void)user;
+    return share < 0.5;
 }
 
 static void sizes(void **unused)
@@ -328,9 +335,13 @@ static void sizes(void **unused)
         before = now;
         linn_ngram_free(g);
     }
+    unlink(path);
+    linn_ngram_settings s = everything();
+    s.on_progress = until_half;
+    assert_int_equal(linn_ngram_build(path, NULL, text, BIG_LENGTH, &s, NULL), LINN_ECANCELLED);
+    assert_int_not_equal(access(path, F_OK), 0);
     free(text);
     free(other);
-    unlink(path);
 }
 
 static void empty(void **unused)
