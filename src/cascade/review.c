@@ -47,11 +47,11 @@ static verdict judge_coupled(linn_cascade *c, int r, int above, int32_t position
 
 /* ---- rejection ---------------------------------------------------------------------------- */
 
-/* In (0, 1), in steps of 2^-53. */
+/* In (0, 1), a step of 2^-52 between: 53 bits and a half would round up to 1. */
 static double fine_uniform(const uint32_t words[2])
 {
-    uint64_t bits = ((uint64_t)words[0] << 32 | words[1]) >> 11;
-    return ((double)bits + 0.5) * 0x1p-53;
+    uint64_t bits = ((uint64_t)words[0] << 32 | words[1]) >> 12;
+    return ((double)bits + 0.5) * 0x1p-52;
 }
 
 static verdict judge_rejection(linn_cascade *c, int r, int above, int32_t position, bool drafted)
