@@ -259,19 +259,21 @@ static void write_plain(const run *r, int engine, written *w)
     write_text(&plain, w);
 }
 
-/* Cancelled runs give a beginning, all others the very text. */
+/* Cancelled runs give a beginning, all others the very text. At a cancel, held-back bytes come out
+ * that in the plain run may turn out to begin a stop string, and are cut there. */
 static void compare(const run *r, const written *want, const written *got)
 {
     int n = got->n;
     bool whole = got->finish != LINN_FINISH_CANCELLED;
     if ((whole && (n != want->n || got->finish != want->finish || got->n_text != want->n_text)) ||
-        n > want->n || got->n_text > want->n_text)
+        n > want->n || (got->n_text > want->n_text && want->finish != LINN_FINISH_STOP))
         fail_msg("%s: %d tokens, %zu bytes, finish %d; plain: %d, %zu, %d", r->what, n, got->n_text,
                  got->finish, want->n, want->n_text, want->finish);
     for (int i = 0; i < n; i++)
         if (got->ids[i] != want->ids[i])
             fail_msg("%s: token %d is %d, plain %d", r->what, i, got->ids[i], want->ids[i]);
-    assert_memory_equal(got->text, want->text, got->n_text);
+    size_t common = got->n_text < want->n_text ? got->n_text : want->n_text;
+    assert_memory_equal(got->text, want->text, common);
     uint64_t tokens = 0;
     for (int i = 0; i < got->stats.n_levels; i++)
         tokens += got->stats.levels[i].tokens;
