@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const linn_command linn_command_bench;
 extern const linn_command linn_command_demo;
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
@@ -26,6 +27,7 @@ static const linn_command *const commands[] = {
     &linn_command_demo,
     &linn_command_inspect,
     &linn_command_logits,
+    &linn_command_bench,
     &linn_command_ngram,
     &linn_command_quantize,
     &linn_command_tokenize,

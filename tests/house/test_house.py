@@ -150,8 +150,8 @@ class Installed(unittest.TestCase):
 
     def test_example_of_the_readme(self):
         example = re.search(r"```c\n(.*?)```", (SOURCE / "README.md").read_text(), re.S)[1]
-        source = pathlib.Path(self.folder.name) / "example.c"
-        source.write_text(example)
+        source = SOURCE / "examples/generate.c"
+        self.assertEqual(source.read_text(), example)
         self.assertGreater(len(self.program(source, *self.pkg_config("--libs")).split()), 10)
 
     def test_versions_agree(self):
