@@ -39,7 +39,7 @@ static linn_ngram_settings everything(void)
 
 static linn_ngram *build_and_open(const linn_token *text, size_t n, linn_ngram_settings s)
 {
-    linn_ngram *g;
+    linn_ngram *g = NULL;
     linn_error err = {0};
     if (linn_ngram_build(path, NULL, text, n, &s, &err) != LINN_OK ||
         linn_ngram_open(&g, path, NULL, &err) != LINN_OK)
