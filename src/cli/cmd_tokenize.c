@@ -158,6 +158,8 @@ typedef struct buffer {
 
 static bool append(buffer *b, const char *text, size_t length)
 {
+    if (length == 0)
+        return true; /* there may be no text to point at */
     if (b->capacity - b->n < length) {
         size_t capacity = 2 * (b->n + length) + 256;
         char *data = realloc(b->data, capacity);
