@@ -47,6 +47,24 @@ const linn_kernels *linn_kernels_select(unsigned mask)
     return &linn_kernels_c;
 }
 
+#elif defined(__aarch64__)
+#include "kernels/neon/neon.h"
+
+#include <sys/auxv.h>
+
+unsigned linn_cpu_features(void)
+{
+    enum { DOT_PRODUCTS = 1 << 20 }; /* HWCAP_ASIMDDP of the kernel's interface */
+    return LINN_CPU_C | (getauxval(AT_HWCAP) & DOT_PRODUCTS ? LINN_CPU_NEON : 0);
+}
+
+const linn_kernels *linn_kernels_select(unsigned mask)
+{
+    if (mask & linn_cpu_features() & LINN_CPU_NEON)
+        return &linn_kernels_neon;
+    return &linn_kernels_c;
+}
+
 #else
 
 unsigned linn_cpu_features(void)
