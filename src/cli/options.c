@@ -344,7 +344,7 @@ static void wrap(linn_cli_output *out, const char *text, int indent, int column)
 /* "(default 0.8)", or nothing */
 static void describe_default(const linn_option *o, const void *values, char *out, size_t capacity)
 {
-    const void *at = (const char *)values + o->offset;
+    const void *at = values ? (const char *)values + o->offset : NULL; /* flags have none */
     out[0] = '\0';
     if (o->otherwise)
         snprintf(out, capacity, " (default: %s)", o->otherwise);
