@@ -65,6 +65,31 @@ static void products_equal_plain_c(void **state)
             }
 }
 
+/* Whatever the parts, and whatever was in the memory before: the same bytes, all of them written.
+ */
+static void packing_in_parts(void **state)
+{
+    (void)state;
+    for (const linn_kernels *const *t = kd_tables(); *t; t++)
+        for (int i = 0; i < 15; i++)
+            for (int round = 0; round < 8; round++) {
+                int32_t rows = kd_range(1, 100), k = columns_of(kd_types[i], kd_range(1, 3));
+                linn_matrix w = kd_matrix(kd_types[i], rows, k, KD_RANDOM);
+                size_t size = (*t)->packed_bytes(&w);
+                if (size > 0) {
+                    char *whole = kd_alloc(size);
+                    memset(whole, 0x3c, size);
+                    (*t)->pack(&w, 0, rows, whole);
+                    kd_pack(*t, &w);
+                    if (memcmp(whole, w.packed, size))
+                        fail_with(*t, "pack", linn_type_name(kd_types[i]), 1, rows, k);
+                    assert_true(size < (size_t)(rows + 15) / 16 * (16 * w.row_bytes + 64));
+                    assert_true(kd_free(whole) && kd_unpack(&w));
+                }
+                assert_true(kd_free(w.data));
+            }
+}
+
 static void width_and_rows_do_not_matter(void **state)
 {
     (void)state;
@@ -461,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selection),
         cmocka_unit_test(plain_c_is_right),
+        cmocka_unit_test(packing_in_parts),
         cmocka_unit_test(products_equal_plain_c),
         cmocka_unit_test(width_and_rows_do_not_matter),
         cmocka_unit_test(quantize_equals_plain_c),
