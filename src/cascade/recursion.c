@@ -69,13 +69,23 @@ int linn_read_prompt(linn_cascade *c, linn_error *err)
     return rc;
 }
 
+/* Max-Gram's match of a single token is no better than another guess: a table of n-grams is asked
+ * before it (docs/decisions.md has the figures). */
+static bool weak(const linn_cascade *c, int i)
+{
+    return i + 1 < c->n_statistical && c->proposals[0].source == LINN_SOURCE_MAXGRAM &&
+           c->proposals[0].confidence < 2;
+}
+
 static void propose(linn_cascade *c, int32_t room)
 {
     int32_t most = room < c->k.block ? room : c->k.block, n = 0;
-    for (int i = 0; i < c->n_statistical && n == 0; i++) {
-        int origin = c->k.n_models + i;
+    for (int turn = 0; turn < 2 * c->n_statistical && n == 0; turn++) {
+        int i = turn % c->n_statistical, origin = c->k.n_models + i;
         int64_t start = linn_now_ns();
         n = c->statistical[i]->propose(c->statistical[i], most, c->proposals);
+        if (n > 0 && turn < c->n_statistical && weak(c, i))
+            n = 0; /* unless the others have nothing: then it is asked again */
         for (int32_t j = 0; j < n && !c->ended; j++) {
             if (c->verify == LINN_VERIFY_REJECTION)
                 linn_law_one(linn_timeline_law(c, c->length), c->proposals[j].token);
