@@ -83,7 +83,8 @@ static const linn_option options[] = {
     LINN_INTEGER(0, "block", "N", settings, block, 1, 255,
                  "K: tokens that Max-Gram proposes at once"),
     LINN_TEXT(0, "ngram", "FILE", settings, ngram,
-              "A table of n-grams (linn ngram) that drafts where Max-Gram has nothing to go by"),
+              "A table of n-grams that drafts where Max-Gram has little to go by (linn ngram "
+              "build makes one); river: that of the models that linn comes with"),
     LINN_FLAG(0, "no-maxgram", settings, no_maxgram, "No Max-Gram below the smallest drafter"),
     LINN_REAL(0, "lenience", "L", settings, lenience, 1, 1e9,
               "How much worse than its own choice a token may be that a drafter lets pass; 1: "
@@ -261,6 +262,19 @@ static int open_models(run *r, const char *target)
     return status;
 }
 
+static int open_table(run *r)
+{
+    char *path;
+    linn_error err;
+    int status = linn_cli_table_path(r->self, r->s->ngram, &path);
+    if (status != LINN_PARSED)
+        return status;
+    if (linn_ngram_open(&r->ngram, path, linn_model_tokenizer(r->models[0]), &err) != LINN_OK)
+        status = linn_cli_fail(r->self, "%s", err.message);
+    free(path);
+    return status;
+}
+
 static int open_cascade(run *r)
 {
     const settings *s = r->s;
@@ -275,12 +289,12 @@ static int open_cascade(run *r)
     c.lenience_rule = (linn_lenience_rule)s->rule;
     c.verify = (linn_verify)s->verify;
     c.session = (linn_session_settings){(int32_t)s->ctx, (linn_kv_type)s->kv};
-    if (s->ngram &&
-        linn_ngram_open(&r->ngram, s->ngram, linn_model_tokenizer(r->models[0]), &err) != LINN_OK)
-        return linn_cli_fail(r->self, "%s", err.message);
+    int status = s->ngram ? open_table(r) : LINN_PARSED;
+    if (status != LINN_PARSED)
+        return status;
     c.ngram = r->ngram;
     if (s->matrix) {
-        int status = read_matrix(r->self, s->matrix, matrix, &c.k_order);
+        status = read_matrix(r->self, s->matrix, matrix, &c.k_order);
         if (status != LINN_PARSED)
             return status;
         c.k_matrix = matrix;

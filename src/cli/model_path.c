@@ -14,8 +14,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const family[] = {"river", "brook", "rill"};
-enum { N_FAMILY = sizeof family / sizeof *family, N_PLACES = 3 };
+enum { N_PLACES = 3, MAX_NAMES = 3 };
+
+/* Files of the family that are called by name. */
+typedef struct kind {
+    const char *names[MAX_NAMES + 1]; /* ends with NULL */
+    const char *suffix;
+    const char *is;      /* "a model of the default family" */
+    const char *instead; /* "the path of a GGUF file" */
+} kind;
+
+static const kind models = {
+    {"river", "brook", "rill"}, "gguf", "a model of the default family", "the path of a GGUF file"};
+static const kind tables = {{"river"},
+                            "ngram",
+                            "the n-gram table of the default family",
+                            "the path of a table that linn ngram build made"};
 
 /* Something is there that is no folder; opening it will tell whether it is any good. */
 static bool is_file(const char *path)
@@ -24,10 +38,10 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
-static bool in_family(const char *model)
+static bool in_family(const kind *k, const char *name)
 {
-    for (size_t i = 0; i < N_FAMILY; i++)
-        if (strcmp(family[i], model) == 0)
+    for (size_t i = 0; k->names[i]; i++)
+        if (strcmp(k->names[i], name) == 0)
             return true;
     return false;
 }
@@ -42,14 +56,17 @@ static void program_folder(char out[PATH_MAX])
 }
 
 /* A missing file whose name is nearly one of the family gets a hint; others are left alone. */
-static int check_slip(const linn_command *self, const char *model)
+static int check_slip(const linn_command *self, const kind *k, const char *name)
 {
-    if (strchr(model, '/') || is_file(model))
+    size_t n = 0;
+    while (k->names[n])
+        n++;
+    if (strchr(name, '/') || is_file(name))
         return LINN_PARSED;
-    const char *near = linn_cli_nearest(model, family, N_FAMILY);
+    const char *near = linn_cli_nearest(name, k->names, n);
     if (!near)
         return LINN_PARSED;
-    return linn_cli_fail(self, "%s: no such file; is it '%s', of the default family?", model, near);
+    return linn_cli_fail(self, "%s: no such file; is it '%s', of the default family?", name, near);
 }
 
 static int keep(const linn_command *self, const char *found, char **path)
@@ -58,26 +75,34 @@ static int keep(const linn_command *self, const char *found, char **path)
     return *path ? LINN_PARSED : linn_cli_fail(self, "%s: out of memory", found);
 }
 
-int linn_cli_model_path(const linn_command *self, const char *model, char **path)
+static int find(const linn_command *self, const kind *k, const char *name, char **path)
 {
     *path = NULL;
-    if (!in_family(model)) {
-        int status = check_slip(self, model);
-        return status == LINN_PARSED ? keep(self, model, path) : status;
+    if (!in_family(k, name)) {
+        int status = check_slip(self, k, name);
+        return status == LINN_PARSED ? keep(self, name, path) : status;
     }
-    if (is_file(model))
-        return keep(self, model, path);
+    if (is_file(name))
+        return keep(self, name, path);
     char folder[PATH_MAX], beside[PATH_MAX + 32], places[N_PLACES][PATH_MAX + 64];
     program_folder(folder);
     snprintf(beside, sizeof beside, "%s/../share/linn/models", folder);
     const char *const folders[N_PLACES] = {beside, LINN_SOURCE_MODELS, LINN_INSTALLED_MODELS};
     for (size_t i = 0; i < N_PLACES; i++) {
-        snprintf(places[i], sizeof places[i], "%s/%s.gguf", folders[i], model);
+        snprintf(places[i], sizeof places[i], "%s/%s.%s", folders[i], name, k->suffix);
         if (is_file(places[i]))
             return keep(self, places[i], path);
     }
-    return linn_cli_fail(self,
-                         "%s: a model of the default family, but not found: tried ./%s, %s, %s and "
-                         "%s; give the path of a GGUF file",
-                         model, model, places[0], places[1], places[2]);
+    return linn_cli_fail(self, "%s: %s, but not found: tried ./%s, %s, %s and %s; give %s", name,
+                         k->is, name, places[0], places[1], places[2], k->instead);
+}
+
+int linn_cli_model_path(const linn_command *self, const char *model, char **path)
+{
+    return find(self, &models, model, path);
+}
+
+int linn_cli_table_path(const linn_command *self, const char *table, char **path)
+{
+    return find(self, &tables, table, path);
 }

@@ -16,4 +16,7 @@
  * Returns LINN_PARSED (options.h), or the exit status to end with. */
 int linn_cli_model_path(const linn_command *self, const char *model, char **path);
 
+/* The same for a table of n-grams, of which the family has one: river, for all three. */
+int linn_cli_table_path(const linn_command *self, const char *table, char **path);
+
 #endif

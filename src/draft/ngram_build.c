@@ -479,21 +479,15 @@ static int check(const linn_token *text, size_t n, const linn_ngram_settings *s,
     return LINN_OK;
 }
 
-static int write_image(const char *path, const table_image *image, linn_error *err)
-{
-    linn_output out;
-    int rc = linn_output_open(&out, path, err);
-    if (rc != LINN_OK)
-        return rc;
-    fwrite(image->header, 1, image->size, out.stream);
-    return linn_output_commit(&out, err);
-}
-
 int linn_ngram_build(const char *path, const linn_tokenizer *t, const linn_token *text, size_t n,
                      const linn_ngram_settings *s, linn_error *err)
 {
     int64_t n_vocab = t ? linn_tokenizer_size(t) : 1 << LINN_NGRAM_TOKEN_BITS;
     int rc = check(text, n, s, n_vocab, err);
+    if (rc != LINN_OK)
+        return rc;
+    linn_output out;
+    rc = linn_output_open(&out, path, err);
     if (rc != LINN_OK)
         return rc;
     builder b = {.text = text, .n = n, .s = s, .n_vocab = (uint32_t)n_vocab};
@@ -515,12 +509,15 @@ int linn_ngram_build(const char *path, const linn_tokenizer *t, const linn_token
         rc = lay_out(&b, t, &image);
     free(b.contexts);
     free(b.successors);
-    if (rc == LINN_OK)
-        rc = write_image(path, &image, err);
-    else if (rc == LINN_ECANCELLED)
-        rc = linn_fail(err, rc, "%s: cancelled", path);
-    else
-        rc = linn_fail(err, rc, "%s: out of memory for the n-grams of %zu tokens", path, n);
+    if (rc == LINN_OK) {
+        fwrite(image.header, 1, image.size, out.stream); /* commit finds what fails */
+        rc = linn_output_commit(&out, err);
+    } else {
+        linn_output_discard(&out);
+        rc = rc == LINN_ECANCELLED
+                 ? linn_fail(err, rc, "%s: cancelled", path)
+                 : linn_fail(err, rc, "%s: out of memory for the n-grams of %zu tokens", path, n);
+    }
     free(image.header);
     return rc;
 }
