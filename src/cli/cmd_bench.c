@@ -1,5 +1,6 @@
 /* cmd_bench.c - linn bench: what this machine can do. */
 #include "cli.h"
+#include "linn_tools.h"
 #include "options.h"
 #include "output.h"
 

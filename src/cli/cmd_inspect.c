@@ -6,6 +6,7 @@
  */
 #include "cli.h"
 #include "json.h"
+#include "linn_tools.h"
 #include "model_path.h"
 #include "numbers.h"
 #include "options.h"

@@ -6,6 +6,7 @@
  */
 #include "cli.h"
 #include "interrupt.h"
+#include "linn_tools.h"
 #include "model_path.h"
 #include "numbers.h"
 #include "options.h"

@@ -1,6 +1,7 @@
 /* cmd_quantize.c - linn quantize: a model in other number formats. */
 #include "cli.h"
 #include "interrupt.h"
+#include "linn_tools.h"
 #include "model_path.h"
 #include "numbers.h"
 #include "options.h"

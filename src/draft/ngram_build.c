@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "linn_tools.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* gguf.h - reading and writing GGUF files (version 2 and 3, little-endian).
  *
- * A linn_file (public type, linn.h) is a mapped file whose header, keys and tensor
+ * A linn_file (public type, linn_tools.h) is a mapped file whose header, keys and tensor
  * table have all been checked: every length, offset, alignment, type and shape,
  * so that what the getters return needs no further check of bounds. Everything
  * returned is borrowed from the mapping and lives until linn_file_close.
@@ -17,7 +17,7 @@
 #ifndef LINN_GGUF_GGUF_H
 #define LINN_GGUF_GGUF_H
 
-#include "linn.h"
+#include "linn_tools.h"
 
 #include <stdio.h>
 

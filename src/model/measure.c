@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "linn_tools.h"
 #include "model/engine.h"
 
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #ifndef LINN_MODEL_PARAMS_H
 #define LINN_MODEL_PARAMS_H
 
-#include "linn.h"
+#include "linn_tools.h"
 
 enum {
     LINN_MAX_LAYERS = 4096,

@@ -3,7 +3,7 @@
  *     ninja -C build-release tests/draft/make-ngram-seeds
  *     build-release/tests/draft/make-ngram-seeds tests/draft/seeds
  */
-#include "linn.h"
+#include "linn_tools.h"
 
 #include <stdio.h>
 

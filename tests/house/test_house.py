@@ -4,6 +4,7 @@ there are no global variables, and what is installed can be used.
 
 meson passes what it knows about the build in HOUSE_* variables.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import tempfile
 import unittest
 
 SOURCE = pathlib.Path(os.environ["HOUSE_SOURCE"])
+PUBLIC = sorted((SOURCE / "include").glob("*.h"))
 BUILD = pathlib.Path(os.environ["HOUSE_BUILD"])
 CC = os.environ["HOUSE_CC"].split()
 SHARED = os.environ["HOUSE_SHARED_LIB"]
@@ -50,7 +52,8 @@ def symbols(library, *flags):
 
 
 def public_functions():
-    text = re.sub(r"/\*.*?\*/", "", (SOURCE / "include/linn.h").read_text(), flags=re.S)
+    headers = "".join(header.read_text() for header in PUBLIC)
+    text = re.sub(r"/\*.*?\*/", "", headers, flags=re.S)
     return set(re.findall(r"^LINN_API\b[^;]*?\b(linn_\w+)\(", text, re.M))
 
 
@@ -65,24 +68,26 @@ class Headers(unittest.TestCase):
                 compiles([*CC, "-x", "c"], "gnu17", header, "-D_GNU_SOURCE", *SET_FLAGS.get(kernel_set, []))
 
     def test_public_header_is_strict_c(self):
-        for standard in "c11", "c17":
-            compiles([*CC, "-x", "c"], standard, "linn.h", "-pedantic-errors")
+        for header, standard in itertools.product(PUBLIC, ("c11", "c17")):
+            compiles([*CC, "-x", "c"], standard, header.name, "-pedantic-errors")
 
     def test_public_header_is_cxx(self):
         cxx = next(filter(shutil.which, ("c++", "g++", "clang++")), None)
         if not cxx:
             self.skipTest("no C++ compiler")
-        compiles([cxx, "-x", "c++"], "c++11", "linn.h", "-pedantic-errors")
+        for header in PUBLIC:
+            compiles([cxx, "-x", "c++"], "c++11", header.name, "-pedantic-errors")
 
     def test_public_header_is_short(self):
-        lines = (SOURCE / "include/linn.h").read_text().count("\n")
-        self.assertLess(lines, 400, "the whole public interface is to be read in one go")
+        for header in PUBLIC:
+            lines = header.read_text().count("\n")
+            self.assertLess(lines, 400, f"{header.name} is to be read in one go")
 
 
 class Symbols(unittest.TestCase):
     def test_shared_library_exports_the_header(self):
         exported = {name for _, name in symbols(SHARED, "-D")}
-        self.assertEqual(exported - public_functions(), set(), "exported, not in linn.h")
+        self.assertEqual(exported - public_functions(), set(), "exported, not in a public header")
 
     def test_static_library_has_one_prefix(self):
         strangers = {name for _, name in symbols(STATIC, "-g") if not name.startswith("linn_")}
@@ -134,7 +139,7 @@ class Installed(unittest.TestCase):
         return run(out, env=self.env, cwd=SOURCE)
 
     def test_files(self):
-        for pattern in ("include/linn.h", "lib*/**/liblinn.a", "lib*/**/liblinn.so", "bin/linn",
+        for pattern in (*(f"include/{header.name}" for header in PUBLIC), "lib*/**/liblinn.a", "lib*/**/liblinn.so", "bin/linn",
                         "share/linn/models/river.gguf", "share/linn/models/brook.gguf",
                         "share/linn/models/rill.gguf", "share/man/man1/linn.1", "share/bash-completion/completions/linn"):
             with self.subTest(file=pattern):

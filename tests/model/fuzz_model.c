@@ -2,7 +2,7 @@
  *
  * What opens is asked for a few tokens. Activations and KV pages are reserved, so that what a
  * model pretends to be costs nothing; only what its tensors back up is touched. */
-#include "linn.h"
+#include "linn_tools.h"
 #include "gguf/gguf.h"
 #include "model/model.h"
 
