@@ -1,5 +1,5 @@
 /* linn_tools.h - what surrounds the running of models: looking into GGUF files, quantising
- * them, building n-gram tables, measuring.
+ * them, building n-gram tables, planning cascades, measuring.
  *
  * Conventions are those of linn.h. Files are written to a temporary name and appear when
  * they are complete.
@@ -73,6 +73,69 @@ LINN_API linn_ngram_settings linn_ngram_settings_default(void); /* order 5, 2, 4
  * of memory a token, and 30 for each n-gram that was seen min_count times. */
 LINN_API int linn_ngram_build(const char *path, const linn_tokenizer *t, const linn_token *text,
                               size_t n, const linn_ngram_settings *s, linn_error *err);
+
+/* ---- planning: how fast a cascade would be ------------------------------------------ */
+
+enum { LINN_MAX_WIDTHS = 32, LINN_MAX_ORDER = LINN_MAX_LEVELS - 2 };
+
+/* What a forward pass costs by its rows, at n widths: straight lines between them and beyond the
+ * last two. n = 1: the same at any width. */
+typedef struct linn_pass_cost {
+    int n;
+    int32_t rows[LINN_MAX_WIDTHS]; /* rising */
+    double cost[LINN_MAX_WIDTHS];  /* above 0, in the same unit for all levels */
+} linn_pass_cost;
+
+/* Level 0 is the target, then the drafters come, largest first; a statistical level is last.
+ * Acceptance is taken to be independent from token to token. */
+typedef struct linn_plan {
+    int n_levels;
+    bool statistical; /* the last level proposes `block` tokens without a pass */
+    double hit;       /* how often it has something to propose */
+    double alpha[LINN_MAX_LEVELS][LINN_MAX_LEVELS]; /* [r][j]: the chance that level r accepts a
+                                                       token of level j > r after accepting those
+                                                       before it */
+    linn_pass_cost cost[LINN_MAX_LEVELS];           /* of a statistical one: by tokens proposed */
+} linn_plan;
+
+/* As in linn_cascade_settings: a matrix [n_levels - 1, n_levels - 1]. A first row of zeros: the
+ * target alone. */
+typedef struct linn_plan_cascade {
+    int32_t k_matrix[LINN_MAX_ORDER * LINN_MAX_ORDER];
+    int32_t block;
+} linn_plan_cascade;
+
+typedef struct linn_forecast {
+    double tokens, cost; /* of a round, which has one pass of the target */
+    double speed;        /* tokens for the cost, over the same of the target alone */
+    double error;        /* of a simulation: the standard error of speed; else 0 */
+    double passes[LINN_MAX_LEVELS], rows[LINN_MAX_LEVELS]; /* of a round */
+} linn_forecast;
+
+typedef enum linn_plan_shape {
+    LINN_PLAN_TWO,        /* the target and one drafter: speculative decoding, prompt lookup */
+    LINN_PLAN_VERTICAL,   /* a chain: each level drafts for the one above it only */
+    LINN_PLAN_HORIZONTAL, /* several drafters for the target, none for each other */
+    LINN_PLAN_COMBINED,   /* any matrix, the ones above and the target alone included */
+} linn_plan_shape;
+
+typedef struct linn_plan_search {
+    linn_plan_shape shape;
+    unsigned levels; /* bit j: level j may draft */
+    int32_t total;   /* of the first row; 0: any */
+    int32_t most;    /* of an entry and of the block, 1 to 64 */
+} linn_plan_search;
+
+/* Exact expectations. */
+LINN_API int linn_plan_evaluate(const linn_plan *p, const linn_plan_cascade *c, linn_forecast *out,
+                                linn_error *err);
+/* The same by drawing (rounds: at least 1). */
+LINN_API int linn_plan_simulate(const linn_plan *p, const linn_plan_cascade *c, int64_t rounds,
+                                uint64_t seed, linn_forecast *out, linn_error *err);
+/* The fastest of a shape, by climbing from many starts; LINN_EINVAL when the levels do not suffice
+ * for the shape. */
+LINN_API int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_cascade *out,
+                            linn_forecast *forecast, linn_error *err);
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
