@@ -23,6 +23,9 @@ TABLE
 cmd python3 python3
 pc cmocka libcmocka-dev
 TABLE
+    plots) cat <<'TABLE' ;;
+cmd gnuplot gnuplot-nox
+TABLE
     lint) cat <<'TABLE' ;;
 cmd clang-format clang-format
 cmd shellcheck shellcheck

@@ -13,6 +13,8 @@
 
 enum { MAX_CELLS = LINN_MAX_ORDER * (LINN_MAX_ORDER + 1) / 2, MAX_DRAFTERS = LINN_MAX_ORDER };
 
+static const double ALIKE = 2e-4;
+
 typedef struct climber {
     const linn_plan *p;
     int32_t most, total;
@@ -171,6 +173,25 @@ static int search_all(climber *c, linn_plan_shape shape, unsigned drafters, cons
     return LINN_OK;
 }
 
+/* Drafts that are free cost a search nothing either: of cascades that are as good as alike, the one
+ * with less of everything. */
+static void trim(climber *c, linn_plan_shape shape, const int *levels, int n)
+{
+    const double speed = c->forecast.speed * (1 - ALIKE);
+    choose_cells(c, LINN_PLAN_COMBINED, levels, n);
+    for (int cell = c->total ? c->n_first : 0; cell < c->n_cells + c->block; cell++) {
+        int32_t least = cell < c->n_cells && shape == LINN_PLAN_COMBINED ? 0 : 1;
+        for (;;) {
+            linn_plan_cascade next = c->best;
+            int32_t *value = cell < c->n_cells ? &next.k_matrix[c->cells[cell]] : &next.block;
+            c->forecast.speed = speed;
+            if (--*value < least || !consider(c, &next))
+                break;
+        }
+    }
+    linn_plan_evaluate(c->p, &c->best, &c->forecast, NULL);
+}
+
 int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_cascade *out,
                    linn_forecast *forecast, linn_error *err)
 {
@@ -197,6 +218,7 @@ int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_casc
         return linn_fail(err, LINN_EINVAL,
                          "plan: no such cascade with %d drafter%s and drafts of %d", n - 1,
                          n == 2 ? "" : "s", s->total);
+    trim(&c, s->shape, levels, n);
     *out = c.best;
     *forecast = c.forecast;
     return LINN_OK;

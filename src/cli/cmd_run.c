@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "prompt.h"
 #include "report.h"
+#include "rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -110,49 +111,6 @@ static const linn_option options[] = {
 };
 
 /* ---- reading the options --------------------------------------------------------------------- */
-
-/* "5 14 10; 0 1 10; 0 0 10" into matrix[order, order]. LINN_PARSED or an exit status. */
-static int read_matrix(const linn_command *self, const char *text, int32_t *matrix, int32_t *order)
-{
-    int32_t rows = 0, columns = 0, column = 0;
-    for (const char *at = text;;) {
-        at += strspn(at, " \t\n,");
-        if (*at == ';' || !*at) {
-            if (column > 0 && rows > 0 && column != columns)
-                return linn_cli_misuse(self, "--k-matrix: row %d has %d numbers, row 1 has %d",
-                                       rows + 1, column, columns);
-            columns = column > 0 ? column : columns;
-            rows += column > 0;
-            column = 0;
-            if (!*at)
-                break;
-            at++;
-            continue;
-        }
-        char word[16];
-        size_t n = strcspn(at, " \t\n,;");
-        int64_t value;
-        snprintf(word, sizeof word, "%.*s", n < 15 ? (int)n : 15, at);
-        if (n > 15 || !linn_cli_read_integer(word, &value) || value < 0 || value > 255)
-            return linn_cli_misuse(self,
-                                   "--k-matrix: '%s' in row %d: must be a whole number from "
-                                   "0 to 255",
-                                   word, rows + 1);
-        if (rows == MAX_ORDER || column == MAX_ORDER)
-            return linn_cli_misuse(self, "--k-matrix: more than %d rows or columns", MAX_ORDER);
-        matrix[rows * (rows > 0 ? columns : MAX_ORDER) + column] = (int32_t)value;
-        if (rows > 0 && column >= columns)
-            return linn_cli_misuse(self, "--k-matrix: row %d has more than %d numbers", rows + 1,
-                                   columns);
-        column++;
-        at += n;
-    }
-    if (rows != columns)
-        return linn_cli_misuse(self, "--k-matrix: %d rows of %d numbers: must be square", rows,
-                               columns);
-    *order = rows;
-    return LINN_PARSED;
-}
 
 static int check_options(const linn_command *self, settings *s)
 {
@@ -294,7 +252,7 @@ static int open_cascade(run *r)
         return status;
     c.ngram = r->ngram;
     if (s->matrix) {
-        status = read_matrix(r->self, s->matrix, matrix, &c.k_order);
+        status = linn_cli_read_matrix(r->self, "--k-matrix", s->matrix, matrix, &c.k_order);
         if (status != LINN_PARSED)
             return status;
         c.k_matrix = matrix;

@@ -16,6 +16,7 @@ extern const linn_command linn_command_demo;
 extern const linn_command linn_command_inspect;
 extern const linn_command linn_command_logits;
 extern const linn_command linn_command_ngram;
+extern const linn_command linn_command_plan;
 extern const linn_command linn_command_quantize;
 extern const linn_command linn_command_run;
 extern const linn_command linn_command_tokenize;
@@ -28,6 +29,7 @@ static const linn_command *const commands[] = {
     &linn_command_inspect,
     &linn_command_logits,
     &linn_command_bench,
+    &linn_command_plan,
     &linn_command_ngram,
     &linn_command_quantize,
     &linn_command_tokenize,

