@@ -72,6 +72,8 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
     c->n_vocab = levels[0]->n_vocab;
     c->n_ctx = s->session.n_ctx;
     c->draft_limit = LINN_MAX_DRAFT;
+    c->fixed = (linn_policy){.next = linn_policy_fixed};
+    c->policy = &c->fixed;
     int rc = make_room(c, err);
     if (rc)
         linn_cascade_free(c);
@@ -90,6 +92,8 @@ void linn_cascade_free(linn_cascade *c)
     }
     for (int i = 0; i < c->n_statistical; i++)
         c->statistical[i]->free(c->statistical[i]);
+    if (c->policy && c->policy->free)
+        c->policy->free(c->policy);
     linn_sampler_free(c->sampler);
     free(c->text);
     free(c->origin);

@@ -15,6 +15,7 @@
 #include "cascade/kmatrix.h"
 #include "cascade/law.h"
 #include "cascade/level.h"
+#include "cascade/policy.h"
 #include "cascade/sample.h"
 #include "cascade/text.h"
 #include "draft/draft.h"
@@ -29,7 +30,10 @@ struct linn_cascade {
     linn_drafter
         *statistical[2]; /* [n_statistical], owned: the first that knows something speaks */
     int n_statistical;
-    linn_proposal *proposals;        /* [k.block] */
+    linn_proposal *proposals; /* [k.block] what one of them was asked for last */
+    int32_t n_proposed;
+    int proposer;                    /* which of them */
+    linn_policy fixed, *policy;      /* policy: `fixed`, or owned */
     const linn_tokenizer *tokenizer; /* of the target; NULL: no token ends a text */
     linn_sampler *sampler;
     double lenience;

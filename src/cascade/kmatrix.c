@@ -141,3 +141,11 @@ int linn_kmatrix_make(linn_kmatrix *k, const linn_cascade_settings *s, size_t n_
         rc = fill_given(k, n_levels, s, err);
     return rc ? rc : measure(k, n_levels, err);
 }
+
+void linn_kmatrix_open(linn_kmatrix *k)
+{
+    k->open = true;
+    k->block = LINN_OPEN_DRAFT;
+    for (int r = 0; r < k->n_models; r++)
+        k->longest[r] = r + 1 < k->n_models + k->statistical ? LINN_OPEN_DRAFT : 0;
+}

@@ -12,18 +12,23 @@
 
 enum {
     LINN_MAX_DRAFT = 255, /* tokens in one review */
+    LINN_OPEN_DRAFT = 24, /* the same where no matrix says how many */
     /* Max-Gram and the n-gram table have lines of their own in the statistics. */
     LINN_MAX_MODELS = LINN_MAX_LEVELS - 2,
 };
 
 typedef struct linn_kmatrix {
     int n_models;     /* levels that are models, the target included */
+    bool open;        /* the shares mean nothing */
     bool statistical; /* level n_models is Max-Gram, an n-gram table, or both */
     int32_t share[LINN_MAX_LEVELS][LINN_MAX_LEVELS];
     int32_t block; /* tokens that the statistical level proposes at once */
     int32_t
         longest[LINN_MAX_LEVELS]; /* draft that level r may have to review; 0: it reviews none */
 } linn_kmatrix;
+
+/* Leaves it to a policy how long drafts are (policy.h): at most LINN_OPEN_DRAFT. */
+void linn_kmatrix_open(linn_kmatrix *k);
 
 /* What the settings make of a target with n_drafters drafters; those that the shape has no use for
  * are left out. LINN_EINVAL when they cannot be. */

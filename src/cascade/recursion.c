@@ -1,11 +1,11 @@
 /* recursion.c - the paper's Algorithm 1 for any number of levels (Chen et al., NeurIPS 2024).
  *
  *     step(R, D[1..n], x):   D empty: what R proposes, or a token of R's own
- *         for i in 1..n:                                 the horizontal cascade
- *             while less is drafted than K says and the last step added something:
- *                 step(D[i], D[i+1..n], x + draft)       the vertical cascade
+ *         while the policy wants more of some D[i]:      the horizontal cascade
+ *             step(D[i], D[i+1..n], x + draft)           the vertical cascade
  *         R reviews the draft, and adds a token of its own
  *
+ * (In the paper it wants so many tokens of D[1], then of D[2] ...: policy.h.)
  * Everyone is given the room that is left before the text must end, less the reviewer's
  * own token, so that no draft is longer than can be used.
  */
@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-static int step(linn_cascade *c, int r, int above, int32_t room, linn_error *err);
+static int step(linn_cascade *c, int r, const linn_draft *outer, int32_t room, linn_error *err);
 
 /* Ends the pass's accounts. While the prompt is read, a pass counts as none; one that also makes
  * text is shared by its rows. */
@@ -42,7 +42,10 @@ static int pass_once(linn_cascade *c, int r, int32_t length, int32_t n_outputs, 
         return rc;
     int32_t begin = l->known;
     linn_timeline_known(c, r, length);
-    account(c, r, begin, length, linn_now_ns() - start);
+    int64_t ns = linn_now_ns() - start;
+    account(c, r, begin, length, ns);
+    if (c->policy->passed)
+        c->policy->passed(c->policy, r, length - begin, n_outputs, ns);
     if (r == 0 && begin < c->n_prompt && q->on_prompt) {
         int32_t done = length < c->n_prompt ? length : c->n_prompt;
         if (!q->on_prompt(q->user, (size_t)done, (size_t)c->n_prompt))
@@ -69,69 +72,55 @@ int linn_read_prompt(linn_cascade *c, linn_error *err)
     return rc;
 }
 
-/* Max-Gram's match of a single token is no better than another guess: a table of n-grams is asked
- * before it (docs/decisions.md has the figures). */
-static bool weak(const linn_cascade *c, int i)
+/* Adds what the policy takes of the statistical drafters' proposals. */
+static void add_proposals(linn_cascade *c)
 {
-    return i + 1 < c->n_statistical && c->proposals[0].source == LINN_SOURCE_MAXGRAM &&
-           c->proposals[0].confidence < 2;
-}
-
-static void propose(linn_cascade *c, int32_t room)
-{
-    int32_t most = room < c->k.block ? room : c->k.block, n = 0;
-    for (int turn = 0; turn < 2 * c->n_statistical && n == 0; turn++) {
-        int i = turn % c->n_statistical, origin = c->k.n_models + i;
-        int64_t start = linn_now_ns();
-        n = c->statistical[i]->propose(c->statistical[i], most, c->proposals);
-        if (n > 0 && turn < c->n_statistical && weak(c, i))
-            n = 0; /* unless the others have nothing: then it is asked again */
-        for (int32_t j = 0; j < n && !c->ended; j++) {
-            if (c->verify == LINN_VERIFY_REJECTION)
-                linn_law_one(linn_timeline_law(c, c->length), c->proposals[j].token);
-            c->q[c->length] = 1;
-            linn_timeline_append(c, c->proposals[j].token, origin);
-        }
-        c->stats->levels[origin].ms += (double)(linn_now_ns() - start) * 1e-6;
+    int origin = c->k.n_models + c->proposer;
+    for (int32_t i = 0; i < c->n_proposed && !c->ended; i++) {
+        if (c->verify == LINN_VERIFY_REJECTION)
+            linn_law_one(linn_timeline_law(c, c->length), c->proposals[i].token);
+        c->q[c->length] = 1;
+        linn_timeline_append(c, c->proposals[i].token, origin);
     }
 }
 
-/* Writes what level r is to review: at most `room` tokens. */
-static int draft(linn_cascade *c, int r, int32_t room, linn_error *err)
+/* Writes what a level is to review. */
+static int draft(linn_cascade *c, linn_draft *d, linn_error *err)
 {
-    int n_levels = c->k.n_models + c->k.statistical;
-    int32_t base = c->length, total = 0;
-    for (int j = r + 1; j < n_levels; j++) {
-        total += c->k.share[r][j];
-        while (c->length - base < total && c->length - base < room && !c->ended) {
-            int32_t before = c->length;
-            int rc = step(c, j, r, room - (before - base), err);
-            if (rc)
-                return rc;
-            if (c->length == before)
-                break;
-        }
+    int rc = LINN_OK;
+    while (!rc && c->length - d->base < d->most && !c->ended) {
+        int source = c->policy->next(c->policy, c, d);
+        if (source == 0)
+            break;
+        d->source = source;
+        d->before = c->length;
+        if (source == c->k.n_models)
+            add_proposals(c);
+        else
+            rc = step(c, source, d, d->most - (c->length - d->base), err);
     }
-    return LINN_OK;
+    return rc;
 }
 
-static int step(linn_cascade *c, int r, int above, int32_t room, linn_error *err)
+static int step(linn_cascade *c, int r, const linn_draft *outer, int32_t room, linn_error *err)
 {
-    if (r == c->k.n_models) {
-        propose(c, room);
-        return LINN_OK;
-    }
     /* A level with less context than the text falls silent at its end. */
     int32_t fits = c->levels[r]->n_ctx + 1 - c->length;
     room = room < fits ? room : fits;
     if (room <= 0)
         return LINN_OK;
-    int32_t base = c->length;
-    int rc = draft(c, r, room - 1, err);
-    return rc ? rc : linn_review(c, r, above, base, err);
+    int32_t most = room - 1 < c->k.longest[r] ? room - 1 : c->k.longest[r];
+    linn_draft d = {
+        .reviewer = r, .outer = outer, .base = c->length, .most = most, .source = r, .chance = 1};
+    int rc = draft(c, &d, err);
+    if (!rc)
+        rc = linn_review(c, r, outer ? outer->reviewer : -1, d.base, err);
+    if (!rc && c->policy->reviewed)
+        c->policy->reviewed(c->policy, c, &d);
+    return rc;
 }
 
 int linn_round(linn_cascade *c, int32_t room, linn_error *err)
 {
-    return step(c, 0, -1, room <= c->draft_limit ? room : c->draft_limit + 1, err);
+    return step(c, 0, NULL, room <= c->draft_limit ? room : c->draft_limit + 1, err);
 }

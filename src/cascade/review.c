@@ -14,10 +14,7 @@
 
 #include "kernels/noise.h"
 
-typedef struct verdict {
-    bool passed;
-    linn_token own; /* if it did not pass, or where the draft is over: the level's own token */
-} verdict;
+#include <math.h>
 
 /* ---- coupled ----------------------------------------------------------------------------- */
 
@@ -30,14 +27,19 @@ static bool lenient_pass(linn_cascade *c, linn_token x, linn_token best, int32_t
 }
 
 /* The token at `position`, which the draft has if `drafted`. */
-static verdict judge_coupled(linn_cascade *c, int r, int above, int32_t position, bool drafted)
+static linn_verdict judge_coupled(linn_cascade *c, int r, int above, int32_t position, bool drafted)
 {
-    verdict v = {false, linn_sampler_pick(c->sampler)};
+    linn_verdict v = {.drafted = drafted};
+    bool margin = r > 0 && c->policy->wants_margins;
+    v.own =
+        margin ? linn_sampler_pick_surely(c->sampler, &v.margin) : linn_sampler_pick(c->sampler);
     linn_token x = c->text[position];
     if (drafted) {
         v.passed = x == v.own;
-        if (!v.passed && r > 0 && c->lenience > 1)
+        if (!v.passed && r > 0 && c->lenience > 1) {
             v.passed = lenient_pass(c, x, v.own, position);
+            v.margin = v.passed ? 0 : v.margin;
+        }
     }
     /* What the authors' code hands to the level above as the drafter's probability. */
     if (above > 0 && c->lenience > 1 && c->lenience_rule == LINN_LENIENCE_PAPER)
@@ -54,7 +56,15 @@ static double fine_uniform(const uint32_t words[2])
     return ((double)bits + 0.5) * 0x1p-52;
 }
 
-static verdict judge_rejection(linn_cascade *c, int r, int above, int32_t position, bool drafted)
+/* The odds that the level gives a token: how sure it is of it. */
+static float odds(const linn_law *law, linn_token token)
+{
+    double p = linn_law_of(law, token);
+    return (float)(p < 1 ? p / (1 - p) : HUGE_VAL);
+}
+
+static linn_verdict judge_rejection(linn_cascade *c, int r, int above, int32_t position,
+                                    bool drafted)
 {
     uint32_t words[4];
     linn_noise_words(c->request->sampling.seed, LINN_STREAM_LEVELS + (uint32_t)r, position,
@@ -64,16 +74,22 @@ static verdict judge_rejection(linn_cascade *c, int r, int above, int32_t positi
     if (!drafted) {
         if (above >= 0)
             linn_law_copy(law, &c->p);
-        return (verdict){false, linn_law_draw(&c->p, fine_uniform(words + 2))};
+        linn_verdict own = {.own = linn_law_draw(&c->p, fine_uniform(words + 2))};
+        own.margin = odds(&c->p, own.own);
+        return own;
     }
     double lenience = r > 0 ? c->lenience : 1;
-    verdict v = {.passed = linn_uniform(words[0]) <
-                           linn_law_pass(&c->p, law, lenience, c->text[position])};
+    linn_verdict v = {.drafted = true,
+                      .passed = linn_uniform(words[0]) <
+                                linn_law_pass(&c->p, law, lenience, c->text[position])};
     if (v.passed && above < 0)
         return v;
+    v.margin = odds(&c->p, c->text[position]);
     linn_law_rest(&c->p, law, &c->rest);
-    if (!v.passed)
+    if (!v.passed) {
         v.own = linn_law_draw(&c->rest, fine_uniform(words + 2));
+        v.margin = odds(&c->p, v.own);
+    }
     if (above >= 0)
         linn_law_effective(&c->p, law, lenience, &c->rest, &c->scratch);
     return v;
@@ -108,11 +124,13 @@ int linn_review(linn_cascade *c, int r, int above, int32_t base, linn_error *err
         rc = linn_sampler_read(c->sampler, l->name, l->logits(l, i), l->n_vocab, err);
         if (rc)
             return rc;
-        verdict v = c->verify == LINN_VERIFY_COUPLED
-                        ? judge_coupled(c, r, above, base + i, i < n)
-                        : judge_rejection(c, r, above, base + i, i < n);
+        linn_verdict v = c->verify == LINN_VERIFY_COUPLED
+                             ? judge_coupled(c, r, above, base + i, i < n)
+                             : judge_rejection(c, r, above, base + i, i < n);
         if (i < n)
             count(c, r, i, base + i, v.passed);
+        if (c->policy->judged)
+            c->policy->judged(c->policy, c, r, base + i, &v);
         if (v.passed) {
             linn_sampler_push(c->sampler, c->text[base + i]);
             continue;

@@ -521,23 +521,31 @@ static float noise_limit(uint32_t word)
 
 typedef struct winner {
     linn_token token;
-    float score;
+    float score, second; /* second: the next best score */
+    float limit;         /* what is below it is not looked at: score, or second if that is wanted */
+    bool wants_second;
 } winner;
 
 static void try_token(const linn_sampler *s, winner *w, linn_token v, float sz, uint32_t word)
 {
-    if (sz + noise_limit(word) < w->score || sz < s->log_min_p)
+    if (sz + noise_limit(word) < w->limit || sz < s->log_min_p)
         return;
     float score = sz + linn_gumbel_of(word);
-    if (score > w->score || (score == w->score && v < w->token))
-        *w = (winner){v, score};
+    if (score > w->score || (score == w->score && v < w->token)) {
+        w->second = w->score;
+        w->score = score;
+        w->token = v;
+    } else if (score > w->second && v != w->token) {
+        w->second = score;
+    }
+    w->limit = w->wants_second ? w->second : w->score;
 }
 
 /* Among all tokens, four to a call of the generator. */
 static void try_all(const linn_sampler *s, winner *w)
 {
     for (int32_t b = 0; b < s->n_blocks; b++) {
-        if (scaled(s, s->block_max[b]) + LINN_GUMBEL_MAX < w->score)
+        if (scaled(s, s->block_max[b]) + LINN_GUMBEL_MAX < w->limit)
             continue;
         for (int32_t v = b * BLOCK, end = block_end(s, b); v < end; v += 4) {
             float sz[4];
@@ -545,7 +553,7 @@ static void try_all(const linn_sampler *s, winner *w)
             int32_t m = end - v < 4 ? end - v : 4;
             for (int32_t i = 0; i < m; i++) {
                 sz[i] = scaled(s, s->z[v + i]);
-                able |= sz[i] + LINN_GUMBEL_MAX >= w->score && sz[i] >= s->log_min_p;
+                able |= sz[i] + LINN_GUMBEL_MAX >= w->limit && sz[i] >= s->log_min_p;
             }
             if (!able)
                 continue;
@@ -564,7 +572,7 @@ static void try_kept(const linn_sampler *s, winner *w)
     for (int32_t i = 0; i < s->n_kept; i++) {
         linn_token v = s->kept[i].id;
         float sz = scaled(s, s->kept[i].z);
-        if (v == s->best || sz + LINN_GUMBEL_MAX < w->score || sz < s->log_min_p)
+        if (v == s->best || sz + LINN_GUMBEL_MAX < w->limit || sz < s->log_min_p)
             continue;
         uint32_t words[4];
         linn_noise_words(s->settings.seed, LINN_STREAM_GUMBEL, s->length, (uint32_t)v >> 2, words);
@@ -572,18 +580,50 @@ static void try_kept(const linn_sampler *s, winner *w)
     }
 }
 
-linn_token linn_sampler_pick(linn_sampler *s)
+/* At temperature 0: the largest z but that of `best`. */
+static float second_largest(const linn_sampler *s)
+{
+    float second = -INFINITY;
+    int32_t top = s->best / BLOCK;
+    for (int32_t b = 0; b < s->n_blocks; b++)
+        if (b != top && s->block_max[b] > second)
+            second = s->block_max[b];
+    for (int32_t v = top * BLOCK, end = block_end(s, top); v < end; v++)
+        if (v != s->best && s->z[v] > second)
+            second = s->z[v];
+    return second;
+}
+
+static winner pick(linn_sampler *s, bool wants_second)
 {
     if (s->settings.temperature == 0)
-        return s->best;
+        return (winner){.token = s->best,
+                        .score = s->z_max,
+                        .second = wants_second ? second_largest(s) : -INFINITY};
     linn_fpenv saved = linn_fpenv_enter();
     /* Begin with the likeliest token: with its score most others need no noise. */
-    winner w = {s->best, linn_gumbel(s->settings.seed, s->length, s->best)};
+    winner w = {.token = s->best,
+                .score = linn_gumbel(s->settings.seed, s->length, s->best),
+                .second = -INFINITY,
+                .wants_second = wants_second};
+    w.limit = wants_second ? w.second : w.score;
     if (s->n_kept < 0)
         try_all(s, &w);
     else
         try_kept(s, &w);
     linn_fpenv_leave(saved);
+    return w;
+}
+
+linn_token linn_sampler_pick(linn_sampler *s)
+{
+    return pick(s, false).token;
+}
+
+linn_token linn_sampler_pick_surely(linn_sampler *s, float *margin)
+{
+    winner w = pick(s, true);
+    *margin = w.score - w.second;
     return w.token;
 }
 

@@ -60,6 +60,8 @@ int linn_sampler_read(linn_sampler *s, const char *who, const float *logits, int
 
 /* Of the row read last. */
 linn_token linn_sampler_pick(linn_sampler *s); /* the token at the timeline's length */
+/* The same, and by how much its score exceeds the next best (at temperature 0: its z). */
+linn_token linn_sampler_pick_surely(linn_sampler *s, float *margin);
 float linn_sampler_score(linn_sampler *s, linn_token token); /* -inf: it cannot come */
 /* How likely: after the filters, or, at temperature 0, by the plain softmax. */
 double linn_sampler_probability(linn_sampler *s, linn_token token);

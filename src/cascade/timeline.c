@@ -66,6 +66,8 @@ int linn_timeline_begin(linn_cascade *c, const linn_request *r, linn_error *err)
             d->push(d, r->prompt[j]);
         d->commit(d, n);
     }
+    if (c->policy->begin)
+        c->policy->begin(c->policy, c);
     return LINN_OK;
 }
 

@@ -26,7 +26,21 @@ typedef struct family {
     int n_drafters;
     double lean;
     uint64_t seed;
+    bool adversarial; /* AUTO decides at random */
 } family;
+
+/* Who writes on, and how much, is drawn: no decision of a policy can change a text. */
+static int next_at_random(linn_policy *p, linn_cascade *c, linn_draft *d)
+{
+    (void)p;
+    int below_it = c->k.n_models + c->k.statistical - d->reviewer - 1;
+    if (below_it == 0 || below(4) == 0)
+        return 0;
+    int j = d->reviewer + 1 + below(below_it);
+    if (j == c->k.n_models)
+        linn_ask(c, below(c->n_statistical), 1 + below(d->most - (c->length - d->base)));
+    return j;
+}
 
 static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *settings,
                                 fake_level **levels)
@@ -40,6 +54,9 @@ static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *se
     s.session.n_ctx = s.session.n_ctx ? s.session.n_ctx : N_CTX;
     if (linn_kmatrix_make(&k, &s, (size_t)f->n_drafters, &err) != LINN_OK)
         fail_msg("%s", err.message);
+    bool adversarial = f->adversarial && s.shape == LINN_CASCADE_AUTO;
+    if (adversarial)
+        linn_kmatrix_open(&k);
     for (int i = 0; i < k.n_models; i++) {
         levels[i] = fake_level_create(f->n_vocab, s.session.n_ctx, k.longest[i] + 1);
         levels[i]->seed = fake_hash(f->seed, (uint64_t)i);
@@ -54,6 +71,8 @@ static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *se
         assert_int_equal(linn_maxgram_create(&statistical, s.session.n_ctx, NULL), LINN_OK);
     assert_int_equal(
         linn_cascade_assemble(&c, &k, list, &statistical, k.statistical, NULL, &s, NULL), LINN_OK);
+    if (adversarial)
+        c->fixed = (linn_policy){.next = next_at_random, .wants_margins = below(2)};
     return c;
 }
 
@@ -166,6 +185,7 @@ static void same_text(void **state)
     uint64_t proposed = 0, approved = 0;
     for (int round = 0; round < 1500; round++) {
         family f = {.n_vocab = 2 + below(30), .n_drafters = below(5), .seed = rng()};
+        f.adversarial = below(2);
         f.lean = (double[]){0, 0.5, 0.9, 0.99, 1}[below(5)];
         linn_cascade_settings s = linn_cascade_settings_default(), off = s;
         off.shape = LINN_CASCADE_OFF;

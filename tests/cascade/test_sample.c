@@ -278,6 +278,11 @@ static void definition(void **state)
         if (!possible)
             continue;
         assert_int_equal(linn_sampler_pick(use), want);
+        float margin, second = -INFINITY;
+        assert_int_equal(linn_sampler_pick_surely(use, &margin), want);
+        for (int j = 0; j < t.n; j++)
+            second = j != want && score[j] > second ? score[j] : second;
+        assert_true(margin == score[want] - second);
         picked_other += score[want] != t.logits[want];
         for (int j = 0; j < 20; j++) {
             linn_token v = j == 0 ? want : below(t.n);
