@@ -144,6 +144,18 @@ LINN_API int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_
 LINN_API int linn_measure_memory(linn_engine *e, size_t bytes, int rounds, double *bytes_per_second,
                                  linn_error *err);
 
+typedef struct linn_product_case {
+    const char *type;       /* of the weights: one of linn_product_type, letter case ignored */
+    int32_t n_rows, n_cols; /* of the matrix; n_cols: a multiple of 256 */
+    int32_t width;          /* tokens of a pass: columns that it is multiplied with */
+} linn_product_case;
+
+LINN_API const char *linn_product_type(size_t i); /* "Q8_0", ...; NULL past the end */
+/* Seconds of the product of a matrix by the engine's threads together: seconds[rounds], each the
+ * mean of as many products as fill a millisecond. */
+LINN_API int linn_measure_product(linn_engine *e, const linn_product_case *c, int rounds,
+                                  double *seconds, linn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,10 @@
-/* cmd_bench.c - linn bench: what this machine can do. */
-#include "cli.h"
+/* cmd_bench.c - linn bench, and linn bench memory. */
+#include "bench.h"
 #include "linn_tools.h"
 #include "options.h"
 #include "output.h"
+
+#include <stdlib.h>
 
 typedef struct settings {
     int64_t mebibytes, rounds, threads;
@@ -64,12 +66,28 @@ static const linn_command memory = {
     .run = bench_memory,
 };
 
-static const linn_command *const subcommands[] = {&memory, NULL};
+int linn_bench_widths(const linn_command *self, const char *word, int32_t **out, size_t *n)
+{
+    enum { MOST = 1024 };
+    int status = linn_cli_read_list(self, "--widths", "a number of tokens", 1, word, out, n);
+    for (size_t i = 0; status == LINN_PARSED && i < *n; i++)
+        if ((*out)[i] > MOST)
+            status = linn_cli_misuse(self, "--widths: %d: must be 1 to %d", (*out)[i], MOST);
+    if (status != LINN_PARSED) {
+        free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static const linn_command *const subcommands[] = {&linn_command_bench_speed,
+                                                  &linn_command_bench_width,
+                                                  &linn_command_bench_kernels, &memory, NULL};
 
 const linn_command linn_command_bench = {
     .name = "bench",
     .usage = "COMMAND [options]",
-    .summary = "Measure this machine",
-    .description = "Measures what this machine can do.",
+    .summary = "Measure models and this machine",
+    .description = "Measures how fast models run here, and what the machine can do at best.",
     .subcommands = subcommands,
 };

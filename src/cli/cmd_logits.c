@@ -3,6 +3,7 @@
 #include "model_path.h"
 #include "options.h"
 #include "output.h"
+#include "pass_rows.h"
 
 #include <stdlib.h>
 
@@ -70,15 +71,7 @@ static bool write_logits(run *r, const settings *s, const linn_token *ids, int32
     size_t row_bytes = (size_t)linn_model_describe(r->model).n_vocab * sizeof(float);
     for (int32_t first = 0; first < n_ids; first += (int32_t)s->width) {
         int32_t n = n_ids - first < s->width ? n_ids - first : (int32_t)s->width;
-        for (int32_t i = 0; i < n; i++)
-            r->rows[i] = (linn_row){
-                .token = ids[first + i],
-                .position = first + i,
-                .slot = first + i,
-                .parent = i == 0 ? LINN_ROW_NONE : i - 1,
-                .session = r->session,
-                .outputs = LINN_OUT_LOGITS,
-            };
+        linn_cli_pass_rows(r->rows, r->session, ids + first, n, LINN_OUT_LOGITS, LINN_OUT_LOGITS);
         if (linn_forward(r->batch, r->rows, n, err) != LINN_OK)
             return false;
         for (int32_t i = 0; i < n; i++)
@@ -121,7 +114,7 @@ static int main_logits(const linn_command *self, int argc, char **argv)
         return linn_cli_misuse(self, "--ids is missing: which tokens?");
     linn_token *ids;
     size_t n_ids;
-    status = linn_cli_read_ids(self, "--ids", s.ids, &ids, &n_ids);
+    status = linn_cli_read_list(self, "--ids", "a token id", 0, s.ids, &ids, &n_ids);
     if (status != LINN_PARSED)
         return status;
     if (linn_cli_stdout_is_terminal())

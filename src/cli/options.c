@@ -280,8 +280,8 @@ int linn_cli_parse(const linn_command *self, int argc, char **argv, void *values
     return LINN_PARSED;
 }
 
-int linn_cli_read_ids(const linn_command *self, const char *option, const char *word,
-                      linn_token **out, size_t *n)
+int linn_cli_read_list(const linn_command *self, const char *option, const char *what, int32_t low,
+                       const char *word, int32_t **out, size_t *n)
 {
     size_t capacity = 1;
     for (const char *c = word; *c; c++)
@@ -298,17 +298,18 @@ int linn_cli_read_ids(const linn_command *self, const char *option, const char *
         if (digits > 0 && digits < sizeof number)
             memcpy(number, at, digits);
         const char *after = at + digits + strspn(at + digits, " \t\n");
-        int64_t id;
-        if (!linn_cli_read_integer(number, &id) || id > INT32_MAX || (*after && *after != ',')) {
+        int64_t x;
+        if (!linn_cli_read_integer(number, &x) || x < low || x > INT32_MAX ||
+            (*after && *after != ',')) {
             int length = (int)strcspn(at, ", \t\n");
             free(*out);
             *out = NULL;
             return linn_cli_misuse(self,
-                                   "%s: '%.*s' at character %td is not a token id: "
-                                   "must be whole numbers from 0, with commas between",
-                                   option, length < 40 ? length : 40, at, at - word + 1);
+                                   "%s: '%.*s' at character %td is not %s: "
+                                   "must be whole numbers from %d, with commas between",
+                                   option, length < 40 ? length : 40, at, at - word + 1, what, low);
         }
-        (*out)[(*n)++] = (linn_token)id;
+        (*out)[(*n)++] = (int32_t)x;
         if (!*after)
             return LINN_PARSED;
         at = after + 1;

@@ -104,9 +104,9 @@ int linn_cli_help(const linn_command *self, const void *values);
 /* Strict reading of a whole word. */
 bool linn_cli_read_integer(const char *word, int64_t *out);
 bool linn_cli_read_real(const char *word, double *out);
-/* "1,2,3" (blanks around numbers allowed) as token ids; *out is for free(). LINN_PARSED or an exit
- * status. */
-int linn_cli_read_ids(const linn_command *self, const char *option, const char *word,
-                      linn_token **out, size_t *n);
+/* "1,2,3" (blanks around numbers allowed), each from `low` to INT32_MAX; *out is for free(). `what`
+ * is one of them, for the message: "a token id". LINN_PARSED or an exit status. */
+int linn_cli_read_list(const linn_command *self, const char *option, const char *what, int32_t low,
+                       const char *word, int32_t **out, size_t *n);
 
 #endif
