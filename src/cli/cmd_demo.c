@@ -8,7 +8,7 @@
 #include "color.h"
 #include "flow.h"
 #include "interrupt.h"
-#include "model_path.h"
+#include "models.h"
 #include "options.h"
 #include "output.h"
 
@@ -60,9 +60,7 @@ typedef struct demo {
     const settings *s;
     linn_cli_output out;
     bool color;
-    linn_engine *engine;
-    linn_model *models[LINN_MAX_LEVELS];
-    int n_models;
+    linn_models models;
     linn_cascade *sides[SIDES];
     linn_token *ids; /* [tokens] of the run now */
     int32_t n_ids;
@@ -80,50 +78,27 @@ typedef struct result {
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-static int open_model(demo *d, const char *name, linn_error *err)
+static int open_models(demo *d, const char *target)
 {
-    char *path;
-    int status = linn_cli_model_path(d->self, name, &path);
-    if (status != LINN_PARSED)
-        return status;
-    int rc = linn_model_open(&d->models[d->n_models], d->engine, path, err);
-    free(path);
-    if (rc != LINN_OK)
-        return linn_cli_fail(d->self, "%s", err->message);
-    d->n_models++;
-    return LINN_PARSED;
-}
-
-static int open_models(demo *d, const char *target, linn_error *err)
-{
-    static const char *family[] = {"brook", "rill"};
-    linn_texts names = d->s->drafters;
-    if (names.n == 0 && strcmp(target, "river") == 0)
-        names = (linn_texts){family, 2};
+    linn_texts names = linn_cli_family(target, d->s->drafters);
     if (names.n == 0)
         return linn_cli_misuse(d->self, "%s needs a drafter: -d DRAFT", target);
-    if (names.n > LINN_MAX_LEVELS - 3)
-        return linn_cli_misuse(d->self, "%zu drafters: at most %d can be used", names.n,
-                               LINN_MAX_LEVELS - 3);
-    int status = open_model(d, target, err);
-    for (size_t i = 0; i < names.n && status == LINN_PARSED; i++)
-        status = open_model(d, names.items[i], err);
-    return status;
+    return linn_cli_open_models(d->self, target, names, d->s->threads, &d->models);
 }
 
 static int open_sides(demo *d, linn_error *err)
 {
-    const linn_model *const *drafters = (const linn_model *const *)&d->models[1];
+    const linn_model *const *drafters = (const linn_model *const *)&d->models.items[1];
     linn_cascade_settings s = linn_cascade_settings_default();
     s.session.n_ctx = PROMPT_TOKENS + (int32_t)d->s->tokens;
-    int32_t limit = linn_model_describe(d->models[0]).n_ctx;
+    int32_t limit = linn_model_describe(d->models.items[0]).n_ctx;
     if (s.session.n_ctx > limit)
         s.session.n_ctx = limit;
-    int rc = linn_cascade_create(&d->sides[CASCADE], d->models[0], drafters,
-                                 (size_t)d->n_models - 1, &s, err);
+    int rc = linn_cascade_create(&d->sides[CASCADE], d->models.items[0], drafters, d->models.n - 1,
+                                 &s, err);
     s.shape = LINN_CASCADE_OFF;
     if (rc == LINN_OK)
-        rc = linn_cascade_create(&d->sides[PLAIN], d->models[0], NULL, 0, &s, err);
+        rc = linn_cascade_create(&d->sides[PLAIN], d->models.items[0], NULL, 0, &s, err);
     return rc == LINN_OK ? LINN_PARSED : linn_cli_fail(d->self, "%s", err->message);
 }
 
@@ -131,9 +106,7 @@ static void close_demo(demo *d)
 {
     for (int i = 0; i < SIDES; i++)
         linn_cascade_free(d->sides[i]);
-    for (int i = 0; i < d->n_models; i++)
-        linn_model_free(d->models[i]);
-    linn_engine_free(d->engine);
+    linn_cli_close_models(&d->models);
     free(d->ids);
 }
 
@@ -163,7 +136,7 @@ static int run_side(demo *d, int side, const char *text, linn_stats *stats)
     linn_error err = {0};
     linn_token tokens[PROMPT_TOKENS];
     size_t n;
-    const linn_tokenizer *tokenizer = linn_model_tokenizer(d->models[0]);
+    const linn_tokenizer *tokenizer = linn_model_tokenizer(d->models.items[0]);
     int rc = linn_tokenize(tokenizer, text, strlen(text), LINN_TOKENIZE_BOS, tokens, PROMPT_TOKENS,
                            &n, &err);
     linn_request r = {
@@ -317,16 +290,16 @@ static bool print_table(demo *d, result *results)
 static void print_title(demo *d)
 {
     const char *off = d->color ? "\033[0m" : "";
-    int threads = linn_engine_threads(d->engine);
+    int threads = linn_engine_threads(d->models.engine);
     linn_cli_print(&d->out, "linn %s: %s writes; ", linn_version(),
-                   linn_model_describe(d->models[0]).name);
-    for (int i = 1; i < d->n_models; i++)
-        linn_cli_print(&d->out, "%s%s%s%s", d->color ? linn_cli_level_color(i) : "",
-                       linn_model_describe(d->models[i]).name, off,
-                       i + 1 < d->n_models ? ", " : " and ");
+                   linn_model_describe(d->models.items[0]).name);
+    for (size_t i = 1; i < d->models.n; i++)
+        linn_cli_print(&d->out, "%s%s%s%s", d->color ? linn_cli_level_color((int)i) : "",
+                       linn_model_describe(d->models.items[i]).name, off,
+                       i + 1 < d->models.n ? ", " : " and ");
     linn_cli_print(&d->out, "%sMax-Gram%s draft (%s, %d thread%s)\n",
-                   d->color ? linn_cli_level_color(d->n_models) : "", off,
-                   linn_engine_cpu(d->engine), threads, threads == 1 ? "" : "s");
+                   d->color ? linn_cli_level_color((int)d->models.n) : "", off,
+                   linn_engine_cpu(d->models.engine), threads, threads == 1 ? "" : "s");
 }
 
 static int demonstrate(demo *d, result *results)
@@ -353,8 +326,6 @@ static int main_demo(const linn_command *self, int argc, char **argv)
         return status;
     linn_error err = {0};
     demo d = {.self = self, .s = &s, .color = linn_cli_stdout_is_terminal()};
-    linn_engine_settings e = linn_engine_settings_default();
-    e.threads = (int)s.threads;
     size_t n = (size_t)s.tokens;
     result *results = calloc(N_PROMPTS, sizeof *results);
     d.ids = malloc(n * sizeof *d.ids);
@@ -367,10 +338,8 @@ static int main_demo(const linn_command *self, int argc, char **argv)
     }
     if (!room)
         status = linn_cli_fail(self, "out of memory");
-    else if (linn_engine_create(&d.engine, &e, &err) != LINN_OK)
-        status = linn_cli_fail(self, "%s", err.message);
     else
-        status = open_models(&d, n_operands ? argv[1] : "river", &err);
+        status = open_models(&d, n_operands ? argv[1] : "river");
     if (status == LINN_PARSED)
         status = open_sides(&d, &err);
     if (status == LINN_PARSED) {

@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "model_path.h"
+#include "models.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -17,7 +18,6 @@
 #include <sys/random.h>
 
 enum {
-    MAX_DRAFTERS = LINN_MAX_LEVELS - 3,
     MAX_ORDER = LINN_MAX_LEVELS,
 };
 
@@ -121,8 +121,6 @@ static int check_options(const linn_command *self, settings *s)
                                s->color ? "--color" : "--ids");
     if (s->color && s->ids)
         return linn_cli_misuse(self, "--color and --ids: the output can only be one of them");
-    if (s->drafters.n > MAX_DRAFTERS)
-        return linn_cli_misuse(self, "-d: %zu drafters: at most %d", s->drafters.n, MAX_DRAFTERS);
     if (s->shape == LINN_CASCADE_SPEC && s->drafters.n == 0)
         return linn_cli_misuse(self, "--cascade spec: needs a drafter (-d)");
     if (s->matrix && s->shape == LINN_CASCADE_AUTO)
@@ -151,9 +149,7 @@ typedef struct run {
     const linn_command *self;
     const settings *s;
     linn_cli_output out;
-    linn_engine *engine;
-    linn_model *models[1 + MAX_DRAFTERS];
-    size_t n_models;
+    linn_models models;
     linn_ngram *ngram;
     linn_cascade *cascade;
     linn_token *prompt;
@@ -174,50 +170,10 @@ static void free_run(run *r)
 {
     linn_cascade_free(r->cascade);
     linn_ngram_free(r->ngram);
-    for (size_t i = 0; i < r->n_models; i++)
-        linn_model_free(r->models[i]);
-    linn_engine_free(r->engine);
+    linn_cli_close_models(&r->models);
     free(r->prompt);
     free(r->text);
     free(r->ids);
-}
-
-static int open_model(run *r, const char *name)
-{
-    char *path;
-    linn_error err;
-    int status = linn_cli_model_path(r->self, name, &path);
-    if (status != LINN_PARSED)
-        return status;
-    if (linn_model_open(&r->models[r->n_models], r->engine, path, &err))
-        status = linn_cli_fail(r->self, "%s", err.message);
-    else
-        r->n_models++;
-    free(path);
-    return status;
-}
-
-static int open_models(run *r, const char *target)
-{
-    linn_engine_settings engine = linn_engine_settings_default();
-    linn_error err;
-    engine.threads = (int)r->s->threads;
-    if (linn_engine_create(&r->engine, &engine, &err))
-        return linn_cli_fail(r->self, "%s", err.message);
-    int status = open_model(r, target);
-    for (size_t i = 0; i < r->s->drafters.n && status == LINN_PARSED; i++) {
-        status = open_model(r, r->s->drafters.items[i]);
-        if (status != LINN_PARSED)
-            break;
-        linn_model_info drafter = linn_model_describe(r->models[i + 1]);
-        linn_model_info model = linn_model_describe(r->models[0]);
-        if (drafter.n_parameters > model.n_parameters)
-            linn_cli_note(r->self,
-                          "the drafter %s (%" PRIu64 " parameters) is larger than %s (%" PRIu64
-                          "): drafts will cost more than they save",
-                          drafter.name, drafter.n_parameters, model.name, model.n_parameters);
-    }
-    return status;
 }
 
 static int open_table(run *r)
@@ -227,7 +183,7 @@ static int open_table(run *r)
     int status = linn_cli_table_path(r->self, r->s->ngram, &path);
     if (status != LINN_PARSED)
         return status;
-    if (linn_ngram_open(&r->ngram, path, linn_model_tokenizer(r->models[0]), &err) != LINN_OK)
+    if (linn_ngram_open(&r->ngram, path, linn_model_tokenizer(r->models.items[0]), &err) != LINN_OK)
         status = linn_cli_fail(r->self, "%s", err.message);
     free(path);
     return status;
@@ -257,9 +213,9 @@ static int open_cascade(run *r)
             return status;
         c.k_matrix = matrix;
     }
-    int rc =
-        linn_cascade_create(&r->cascade, r->models[0], (const linn_model *const *)(r->models + 1),
-                            r->n_models - 1, &c, &err);
+    int rc = linn_cascade_create(&r->cascade, r->models.items[0],
+                                 (const linn_model *const *)(r->models.items + 1), r->models.n - 1,
+                                 &c, &err);
     if (rc == LINN_EINVAL)
         return linn_cli_misuse(r->self, "%s", err.message);
     return rc ? linn_cli_fail(r->self, "%s", err.message) : LINN_PARSED;
@@ -378,7 +334,7 @@ static int generate(run *r)
     const settings *s = r->s;
     linn_stats stats;
     linn_error err;
-    linn_report report = {.stats = &stats, .seed = (uint64_t)s->seed, .engine = r->engine};
+    linn_report report = {.stats = &stats, .seed = (uint64_t)s->seed, .engine = r->models.engine};
     linn_request request = {
         .prompt = r->prompt,
         .n_prompt = r->n_prompt,
@@ -440,13 +396,13 @@ static int run_command(const linn_command *self, int argc, char **argv)
     if (status == LINN_PARSED)
         status = choose_seed(self, &s);
     if (status == LINN_PARSED)
-        status = open_models(&r, argv[1]);
+        status = linn_cli_open_models(self, argv[1], s.drafters, s.threads, &r.models);
     if (status == LINN_PARSED)
         status = open_cascade(&r);
     if (status == LINN_PARSED)
         status = linn_cli_read_prompt(self, s.prompt, s.file, &text, &length);
     if (status == LINN_PARSED)
-        status = linn_cli_prompt_tokens(self, linn_model_tokenizer(r.models[0]), text, length,
+        status = linn_cli_prompt_tokens(self, linn_model_tokenizer(r.models.items[0]), text, length,
                                         s.chat, &r.prompt, &r.n_prompt);
     if (status == LINN_PARSED) {
         linn_cli_interrupt_watch();

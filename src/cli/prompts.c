@@ -33,12 +33,14 @@ static char *name_of_file(const char *path)
 }
 
 /* The text of a line, or NULL and what is wrong with it. */
-static const char *text_of(const json_t *object, const char **wrong)
+static const char *text_of(const json_t *object, bool *question, const char **wrong)
 {
     static const char *const fields[] = {"prompt", "question", "turns"};
     const json_t *value = NULL;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && !value; i++)
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && !value; i++) {
         value = json_object_get(object, fields[i]);
+        *question = i == 1;
+    }
     if (json_is_array(value))
         value = json_array_get(value, 0);
     const char *text = json_string_value(value);
@@ -51,7 +53,18 @@ static const char *text_of(const json_t *object, const char **wrong)
     return text && *text ? text : NULL;
 }
 
-static bool add(reader *r, const char *text, const char *kind, size_t line)
+/* "Question: TEXT\nAnswer:", for free(). */
+static char *ask(const char *text)
+{
+    static const char form[] = "Question: %s\nAnswer:";
+    size_t room = strlen(text) + sizeof form;
+    char *out = malloc(room);
+    if (out)
+        snprintf(out, room, form, text);
+    return out;
+}
+
+static bool add(reader *r, const char *text, bool question, const char *kind, size_t line)
 {
     linn_cli_prompts *p = r->out;
     if (p->n == r->room) {
@@ -63,7 +76,8 @@ static bool add(reader *r, const char *text, const char *kind, size_t line)
         r->room = room;
     }
     linn_cli_prompt *added = &p->items[p->n];
-    *added = (linn_cli_prompt){strdup(text), kind ? strdup(kind) : name_of_file(r->path), line};
+    *added = (linn_cli_prompt){question ? ask(text) : strdup(text),
+                               kind ? strdup(kind) : name_of_file(r->path), line};
     p->n++;
     return added->text && added->kind;
 }
@@ -76,18 +90,18 @@ static bool read_line(reader *r, const char *line, size_t length, size_t number)
         return true;
     json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &where);
     const char *wrong = NULL, *text = NULL;
-    bool good = true;
+    bool good = true, question = false;
     if (!object)
         wrong = where.text;
     else if (!json_is_object(object))
         wrong = "not a JSON object";
     else
-        text = text_of(object, &wrong);
+        text = text_of(object, &question, &wrong);
     if (text) {
         const char *kind = json_string_value(json_object_get(object, "kind"));
         if (!kind)
             kind = json_string_value(json_object_get(object, "category"));
-        good = add(r, text, kind, number);
+        good = add(r, text, question, kind, number);
     } else {
         complain(r, number, wrong);
     }

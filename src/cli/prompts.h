@@ -1,6 +1,7 @@
 /* prompts.h - files of prompts, for measuring.
  *
- * JSON Lines: an object a line, with the text in `prompt`, `question` or `turns` (a list of
+ * JSON Lines: an object a line, with the text in `prompt`, `question` (put as
+ * "Question: ...\nAnswer:", the form that the family was trained on) or `turns` (a list of
  * texts, of which the first is the prompt), and what kind of prompt it is in `kind` or
  * `category`, if it says so. Other fields are passed over, so the project's own prompts,
  * GSM8K, HumanEval and Spec-Bench are read as they are.
