@@ -1,5 +1,5 @@
 /* cascade.c - putting a cascade together; all its memory is taken here (cascade.h). */
-#include "cascade/cascade.h"
+#include "cascade/auto.h"
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -75,6 +75,8 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
     c->fixed = (linn_policy){.next = linn_policy_fixed};
     c->policy = &c->fixed;
     int rc = make_room(c, err);
+    if (!rc && k->open)
+        rc = linn_auto_install(c, err);
     if (rc)
         linn_cascade_free(c);
     else

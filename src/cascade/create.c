@@ -107,6 +107,8 @@ int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
     int rc = linn_kmatrix_make(&k, &s, n_drafters, err);
     if (rc)
         return rc;
+    if (s.shape == LINN_CASCADE_AUTO && !source->shared)
+        linn_kmatrix_open(&k);
     if (s.session.n_ctx == 0)
         s.session.n_ctx = linn_model_describe(target).n_ctx;
     rc = make_levels(&p, source, &k, target, drafters, &s, err);

@@ -34,7 +34,8 @@ typedef struct linn_choice {
 
 typedef struct linn_drafter linn_drafter;
 struct linn_drafter {
-    const char *name; /* of the level, as linn_stats shows it */
+    const char *name;   /* of the level, as linn_stats shows it */
+    linn_source source; /* of its proposals */
     /* Writes up to n guesses of the tokens that follow the timeline, which does not change;
      * returns how many, 0 when there is nothing to go by. */
     int32_t (*propose)(linn_drafter *d, int32_t n, linn_proposal *out);

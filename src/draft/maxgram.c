@@ -282,7 +282,8 @@ int linn_maxgram_create(linn_drafter **out, int32_t n_positions, linn_error *err
     if (!m)
         return linn_fail(err, LINN_ENOMEM, "Max-Gram: out of memory");
     size_t n = (size_t)n_positions;
-    m->base = (linn_drafter){"Max-Gram", propose, push, roll_back, commit, restart, free_maxgram};
+    m->base = (linn_drafter){"Max-Gram", LINN_SOURCE_MAXGRAM, propose, push, roll_back, commit,
+                             restart,    free_maxgram};
     m->n_positions = n_positions;
     m->n_slots = (uint32_t)(SLOTS * n + SPARE_SLOTS);
     m->states = linn_alloc(2 * n + 1, sizeof *m->states);

@@ -194,7 +194,8 @@ int linn_ngram_drafter_create(linn_drafter **out, const linn_ngram *table, int32
     ngram_drafter *g = linn_alloc(1, sizeof *g);
     if (!g)
         return linn_fail(err, LINN_ENOMEM, "n-gram drafter: out of memory");
-    g->base = (linn_drafter){"n-gram", propose, push, roll_back, commit, restart, free_drafter};
+    g->base = (linn_drafter){"n-gram", LINN_SOURCE_NGRAM, propose,     push, roll_back,
+                             commit,   restart,           free_drafter};
     g->table = table;
     g->n_positions = n_positions;
     g->tokens = linn_alloc((size_t)n_positions, sizeof *g->tokens);

@@ -117,7 +117,7 @@ static int make_level(void *user, linn_level **out, int index, const linn_model 
 int linn_slot_open(linn_slot *slot, linn_scheduler *s, const linn_model *target,
                    const linn_model *const *drafters, size_t n_drafters, linn_error *err)
 {
-    linn_level_source source = {.user = slot, .make = make_level};
+    linn_level_source source = {.user = slot, .shared = true, .make = make_level};
     slot->scheduler = s;
     pthread_cond_init(&slot->turn, NULL);
     return linn_cascade_create_on(&slot->cascade, &source, target, drafters, n_drafters,

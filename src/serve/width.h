@@ -1,8 +1,8 @@
-/* width.h - what a pass of n rows costs, and how many draft tokens are worth their rows.
+/* width.h - how many draft tokens of several sequences are worth their rows.
  *
- * T(n) is kept on a grid and learned from real passes, so it holds for this machine, these
- * models and this load. The choice is a simple form of the marginal rule: draft tokens of
- * all sequences, the likeliest to be accepted first, join the target's next pass up to
+ * T(n), what a pass costs (cascade/widths.h), is learned from real ones, so it holds for this
+ * machine, these models and this load. The choice is a simple form of the marginal rule: draft
+ * tokens of all sequences, the likeliest to be accepted first, join the target's next pass up to
  * the number at which most tokens are expected per second. With many sequences the pass
  * is wide already, a further row costs more, and drafting fades by itself; none at all is
  * among the choices.
@@ -10,21 +10,7 @@
 #ifndef LINN_SERVE_WIDTH_H
 #define LINN_SERVE_WIDTH_H
 
-#include "linn.h"
-
-enum { LINN_WIDTH_GRID = 17 };
-
-typedef struct linn_widths {
-    double ns[LINN_WIDTH_GRID]; /* of a pass of 1, 2, 3, 4, 6, 8, 12, 16, ... 256 rows */
-    int n_measured;             /* grid points, from the first on; beyond: a straight line */
-} linn_widths;
-
-/* Rows of grid point i. */
-int32_t linn_widths_rows(int i);
-double linn_widths_ns(const linn_widths *w, int32_t rows);
-/* A pass of that many rows took so long. All points move a little with it: when the machine is
- * slower, it is so at every width. */
-void linn_widths_learn(linn_widths *w, int32_t rows, double ns);
+#include "cascade/widths.h"
 
 /* A sequence that will be in the target's next pass with one row of its own. */
 typedef struct linn_contender {

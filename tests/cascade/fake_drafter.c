@@ -69,7 +69,8 @@ linn_drafter *fake_drafter_create(const fake_level *level, double lean, int32_t 
 {
     fake_drafter *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    f->drafter = (linn_drafter){"fake", propose, push, roll_back, commit, restart, release};
+    f->drafter = (linn_drafter){
+        "fake", LINN_SOURCE_MAXGRAM, propose, push, roll_back, commit, restart, release};
     f->level = level;
     f->lean = lean;
     f->hash = calloc((size_t)n_ctx + 1, sizeof *f->hash);

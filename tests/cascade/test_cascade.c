@@ -55,7 +55,7 @@ static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *se
     if (linn_kmatrix_make(&k, &s, (size_t)f->n_drafters, &err) != LINN_OK)
         fail_msg("%s", err.message);
     bool adversarial = f->adversarial && s.shape == LINN_CASCADE_AUTO;
-    if (adversarial)
+    if (s.shape == LINN_CASCADE_AUTO)
         linn_kmatrix_open(&k);
     for (int i = 0; i < k.n_models; i++) {
         levels[i] = fake_level_create(f->n_vocab, s.session.n_ctx, k.longest[i] + 1);
@@ -71,8 +71,11 @@ static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *se
         assert_int_equal(linn_maxgram_create(&statistical, s.session.n_ctx, NULL), LINN_OK);
     assert_int_equal(
         linn_cascade_assemble(&c, &k, list, &statistical, k.statistical, NULL, &s, NULL), LINN_OK);
-    if (adversarial)
+    if (adversarial) {
+        c->policy->free(c->policy);
         c->fixed = (linn_policy){.next = next_at_random, .wants_margins = below(2)};
+        c->policy = &c->fixed;
+    }
     return c;
 }
 

@@ -1,0 +1,53 @@
+/* auto.h - the marginal rule as a policy: draft further while the expected saving exceeds the
+ * cost (auto.c), and what it has learned, which a profile keeps (profile.h).
+ */
+#ifndef LINN_CASCADE_AUTO_H
+#define LINN_CASCADE_AUTO_H
+
+#include "cascade/calibration.h"
+#include "cascade/cascade.h"
+#include "cascade/widths.h"
+
+/* What is known of a level. */
+typedef struct linn_auto_level {
+    linn_widths widths;
+    double read_ns;        /* a token of a prompt, in wide passes; 0: unknown */
+    double spent_ns, made; /* of late: the time that its steps took, and the tokens they added */
+    double size;           /* parameters over the target's: what is guessed of its passes */
+} linn_auto_level;
+
+/* What a statistical drafter would say at a position. */
+typedef struct linn_shadow {
+    int32_t position; /* -1: nothing */
+    linn_token token;
+    int bin;
+} linn_shadow;
+
+typedef struct linn_auto {
+    linn_policy policy;
+    int n_models, n_sources; /* sources: the lines of linn_stats */
+    linn_auto_level levels[LINN_MAX_MODELS];
+    linn_calibration calibration;
+    uint8_t *source, *bin; /* [n_ctx] who vouches for a drafted token, and how surely */
+    linn_shadow shadows[LINN_MAX_MODELS][2];
+    linn_proposal proposals[2][LINN_OPEN_DRAFT]; /* what each statistical drafter says now */
+    int32_t n_proposals[2];
+    double ask_ns[2], ask_gain[2];     /* of a drafter that is slow to ask: cost and use of late */
+    double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
+    uint64_t n_tries;
+    bool read_now; /* a level has read more than a few tokens in this round */
+    /* since it was made */
+    uint64_t n_rounds, n_drafted_rounds, n_explored;
+    char note[200]; /* why the profile was not used; "": it was, or there is none */
+} linn_auto;
+
+/* Takes the place of the cascade's fixed policy. The K matrix must be open. */
+int linn_auto_install(linn_cascade *c, linn_error *err);
+/* NULL: another policy is at work. */
+linn_auto *linn_auto_of(const linn_cascade *c);
+
+/* A pass of level r, as far as it is known or guessed; 0: not at all. */
+double linn_auto_pass_ns(const linn_auto *a, int r, int32_t rows);
+double linn_auto_token_ns(const linn_auto *a, int r); /* a token that level r writes */
+
+#endif
