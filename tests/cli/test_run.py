@@ -32,7 +32,7 @@ class Text(Case):
         self.assertEqual((whole["text"], whole["finish"], whole["seed"]), (text, "length", 3))
         ids = self.done("run", RIVER, *ONCE, *words, "--ids").stdout
         self.assertEqual(ids, ",".join(map(str, whole["ids"])) + "\n")
-        colored = self.done_with_stderr("run", RIVER, "-d", BROOK, *ONCE, *words, "--color")
+        colored = self.done_with_stderr("run", RIVER, "-d", BROOK, "--cascade", "K", *ONCE, *words, "--color")
         self.assertEqual(re.sub(r"\x1b\[\d+m", "", colored.stdout), text)
         self.assertRegex(colored.stdout, r"\x1b\[36m")
         self.assertRegex(re.sub(r"\x1b\[\d+m", "", colored.stderr), r"proposed by:  river \d+  brook \d+  Max-Gram \d+\n")
@@ -46,7 +46,7 @@ class Text(Case):
         words = (RIVER, *ONCE, "-n", "60", "--seed", "8")
         want = self.run_json(*words, "--cascade", "off")["ids"]
         for more in (["--cascade", "maxgram"], ["--cascade", "maxgram", "--k", "7"], ["--no-maxgram"],
-                     ["-d", BROOK], ["-d", BROOK, "--cascade", "spec", "--k", "16"], ["-d", BROOK, "-d", RILL],
+                     ["-d", BROOK], ["-d", BROOK, "--cascade", "spec", "--k", "16"], ["-d", BROOK, "-d", RILL], ["-d", BROOK, "-d", RILL, "--cascade", "K"],
                      ["-d", BROOK, "-d", RILL, "--k-matrix", "5 14 10; 0 1 10; 0 0 10", "--lenience", "3"],
                      ["-d", BROOK, "--k-matrix", "13,10;0,10", "--lenience", "3", "--lenience-rule", "paper"],
                      ["-d", RILL, "-t", "1", "--block", "2"], ["-t", "3"]):
@@ -62,7 +62,7 @@ class Text(Case):
         self.assertEqual(self.run_json(*greedy)["ids"], self.run_json(*greedy, "--verify", "rejection")["ids"])
 
     def test_stats_add_up(self):
-        whole = self.run_json(RIVER, "-d", BROOK, "-d", RILL, *ONCE, "-n", "80", "--seed", "4")
+        whole = self.run_json(RIVER, "-d", BROOK, "-d", RILL, "--cascade", "K", *ONCE, "-n", "80", "--seed", "4")
         stats = whole["stats"]
         self.assertEqual(stats["tokens"], len(whole["ids"]))
         self.assertEqual([level["name"] for level in stats["levels"]], ["river", "brook", "rill", "Max-Gram"])
@@ -78,7 +78,8 @@ class Text(Case):
         self.assertGreater(stats["wall_ms"], 0)
 
     def test_table(self):
-        result = self.done_with_stderr("run", RIVER, "-d", BROOK, *ONCE, "-n", "30", "--seed", "4", "--stats")
+        result = self.done_with_stderr("run", RIVER, "-d", BROOK, "--cascade", "K", *ONCE, "-n", "30", "--seed", "4",
+                                       "--stats")
         for part in ("river", "brook", "Max-Gram", "seed 4", "30 tokens", "accepted, by position", "SWI"):
             self.assertIn(part, result.stderr)
 
