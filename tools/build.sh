@@ -18,6 +18,7 @@ cmd ninja ninja-build
 cmd pkg-config pkg-config
 pc libpcre2-8 libpcre2-dev
 pc jansson libjansson-dev
+pc libmicrohttpd libmicrohttpd-dev
 TABLE
     test) cat <<'TABLE' ;;
 cmd python3 python3
