@@ -19,12 +19,14 @@ extern const linn_command linn_command_ngram;
 extern const linn_command linn_command_plan;
 extern const linn_command linn_command_quantize;
 extern const linn_command linn_command_run;
+extern const linn_command linn_command_serve;
 extern const linn_command linn_command_tokenize;
 
 /* In the order in which --help lists them, one a line. */
 /* clang-format off */
 static const linn_command *const commands[] = {
     &linn_command_run,
+    &linn_command_serve,
     &linn_command_demo,
     &linn_command_inspect,
     &linn_command_logits,
