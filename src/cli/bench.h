@@ -5,7 +5,7 @@
 #include "cli.h"
 
 extern const linn_command linn_command_bench_speed, linn_command_bench_width,
-    linn_command_bench_kernels;
+    linn_command_bench_kernels, linn_command_bench_cascade;
 
 #define LINN_BENCH_WIDTHS "1,2,4,8,16,32"
 

@@ -80,9 +80,10 @@ int linn_bench_widths(const linn_command *self, const char *word, int32_t **out,
     return status;
 }
 
-static const linn_command *const subcommands[] = {&linn_command_bench_speed,
-                                                  &linn_command_bench_width,
-                                                  &linn_command_bench_kernels, &memory, NULL};
+static const linn_command *const subcommands[] = {
+    &linn_command_bench_speed,   &linn_command_bench_width,
+    &linn_command_bench_kernels, &memory,
+    &linn_command_bench_cascade, NULL};
 
 const linn_command linn_command_bench = {
     .name = "bench",
