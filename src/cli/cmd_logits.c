@@ -15,7 +15,7 @@ typedef struct settings {
     int kv;
 } settings;
 
-static const char *const kv_names[] = {"f16", "f32", NULL};
+static const char *const kv_names[] = {"f16", "f32", "q8_0", NULL}; /* linn_kv_type */
 
 static const linn_option options[] = {
     LINN_TEXT(0, "ids", "LIST", settings, ids, "Token ids with commas between. Required"),
@@ -57,7 +57,7 @@ static int open_run(run *r, const char *path, const settings *s, size_t n_ids, l
     int32_t n_ctx = linn_model_describe(r->model).n_ctx;
     if (n_ids < (size_t)n_ctx)
         n_ctx = (int32_t)n_ids;
-    linn_session_settings session = {.n_ctx = n_ctx, .kv = s->kv == 0 ? LINN_KV_F16 : LINN_KV_F32};
+    linn_session_settings session = {.n_ctx = n_ctx, .kv = (linn_kv_type)s->kv};
     rc = linn_session_create(&r->session, r->model, &session, err);
     if (rc == LINN_OK)
         rc = linn_batch_create(&r->batch, r->model, (int32_t)s->width, err);

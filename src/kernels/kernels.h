@@ -62,6 +62,38 @@ typedef struct linn_acts {
 
 linn_act_form linn_act_form_of(uint32_t type); /* of weights */
 
+/* A tile of the KV cache: K or V of one KV head at the positions of a page.
+ *
+ *     f16, f32   K [head_dim, LINN_KV_PAGE]     V [LINN_KV_PAGE, head_dim]
+ *     q8_0       float d[n_blocks, LINN_KV_PAGE], then int8_t levels: 4 values of a position
+ *                stand together,
+ *                K [8 n_blocks, LINN_KV_PAGE, 4]     V [LINN_KV_PAGE, 32 n_blocks]
+ *
+ * In q8_0, 32 values of a head at one position are a block, quantised as activations are (Q8
+ * form); where head_dim is no multiple of 32, zeros fill the last block. */
+enum { LINN_KV_BLOCK = 32 };
+
+static inline size_t linn_kv_blocks(int32_t head_dim)
+{
+    return ((size_t)head_dim + LINN_KV_BLOCK - 1) / LINN_KV_BLOCK;
+}
+
+static inline size_t linn_kv_tile_bytes(linn_kv_type type, int32_t head_dim)
+{
+    size_t block = LINN_KV_BLOCK + sizeof(float), n = (size_t)head_dim;
+    size_t bytes = type == LINN_KV_Q8_0  ? linn_kv_blocks(head_dim) * block
+                   : type == LINN_KV_F32 ? n * sizeof(float)
+                                         : n * sizeof(uint16_t);
+    return LINN_KV_PAGE * bytes;
+}
+
+/* of a q8_0 tile */
+static inline int8_t *linn_kv_levels(const void *tile, int32_t head_dim)
+{
+    size_t scales = linn_kv_blocks(head_dim) * LINN_KV_PAGE * sizeof(float);
+    return (int8_t *)(uintptr_t)tile + scales;
+}
+
 /* Attention of n_q queries that share a KV head over one page, folded into running
  * (m, l, acc), which start as (-inf, 0, 0). For each query j, over its first n_visible[j]
  * positions i of the page (none: nothing changes):
@@ -69,14 +101,18 @@ linn_act_form linn_act_form_of(uint32_t type); /* of weights */
  *     m'  = max(m, s_0, s_1, ...)           c = exp(m - m')      p_i = exp(s_i - m')
  *     l   = fma(l, c, sum_i p_i)            8 lanes by i mod 8, then the tree
  *     acc_d = acc_d * c, then acc_d = fma(p_i, v_id, acc_d) for i = 0, 1, ...
+ * With q8_0, where a block b of the query has the scale dq_b and levels, and isum is the exact
+ * integer sum over the block of level times level, the first and the last line are
+ *     s_i = scale * sum_b (dq_b * dk_ib) isum_ib        fma chain over b from 0
+ *     acc_d = acc_d * c, then acc_d = fma(p_i * dv_ib, level of v_id, acc_d) for i = 0, 1, ...
  */
 typedef struct linn_attend {
     int32_t head_dim; /* a multiple of 2 */
     int32_t n_q;
     linn_kv_type kv;
-    const void *k;            /* [head_dim, LINN_KV_PAGE] f16 or f32: a column is a position */
-    const void *v;            /* [LINN_KV_PAGE, head_dim] */
-    const float *const *q;    /* [n_q] pointers to [head_dim] */
+    const void *k, *v;        /* tiles */
+    const float *const *q;    /* [n_q] pointers to [head_dim]; not read with q8_0 */
+    const linn_acts *q8;      /* [n_q, 32 n_blocks] with q8_0: the queries in Q8 form */
     const int32_t *n_visible; /* [n_q] 0 .. LINN_KV_PAGE */
     float scale;
     float *m, *l; /* [n_q] */

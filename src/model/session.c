@@ -8,10 +8,7 @@
 
 static int check_settings(const linn_model *m, linn_kv_type kv, int32_t n_ctx, linn_error *err)
 {
-    if (kv == LINN_KV_Q8_0)
-        return linn_fail(err, LINN_EUNSUPPORTED,
-                         "a KV cache of type q8_0 is not supported yet; use f16 or f32");
-    if (kv != LINN_KV_F16 && kv != LINN_KV_F32)
+    if (kv != LINN_KV_F16 && kv != LINN_KV_F32 && kv != LINN_KV_Q8_0)
         return linn_fail(err, LINN_EINVAL, "session: %d is no type of KV cache", (int)kv);
     if (n_ctx < 1 || n_ctx > LINN_MAX_CTX)
         return linn_fail(err, LINN_EINVAL, "session: a context of %d: must be 1 to %d", n_ctx,

@@ -44,6 +44,10 @@ class Logits(Case):
         self.assertEqual(self.logits("--ids", IDS), half.tobytes())
         self.assertNotEqual(half, full)
         self.assertLess(max(abs(a - b) for a, b in zip(half, full)), 0.1)
+        small = self.logits("--ids", IDS, "--kv", "q8_0")
+        self.assertLess(max(abs(a - b) for a, b in zip(array.array("f", small), full)), 0.5)
+        self.assertEqual(self.logits("--ids", IDS, "--kv", "q8_0", "--width", "2", "-t", "3"), small)
+        self.assertEqual(self.logits("--ids", IDS, "--kv", "q8_0", env={**os.environ, "LINN_CPU": "c"}), small)
 
     def test_name_of_the_family(self):
         self.assertEqual(self.done("logits", "rill", "--ids", "1", text=False).stdout, self.logits("--ids", "1"))
@@ -56,7 +60,7 @@ class Logits(Case):
         self.misused(["logits", rill, "--ids", ""], "--ids")
         self.misused(["logits", rill, "--ids", "-1"], "--ids", "'-1'")
         self.misused(["logits", rill, "--ids", "1", "--width", "0"], "--width 0")
-        self.misused(["logits", rill, "--ids", "1", "--kv", "q8_0"], "--kv q8_0", "f16 or f32")
+        self.misused(["logits", rill, "--ids", "1", "--kv", "q5_0"], "--kv q5_0", "f16, f32 or q8_0")
         self.misused(["logits", rill, "--ids", "1", "-t", "0"], "-t 0")
         self.misused(["logits", rill, rill, "--ids", "1"], "one operand too many")
 

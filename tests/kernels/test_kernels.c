@@ -357,56 +357,154 @@ static void argmax_equals_plain_c(void **state)
 
 /* ---- attention -------------------------------------------------------------------------- */
 
-static double kv_value(linn_kv_type kv, const void *p, size_t i)
+/* A page of one KV head: K and V tiles, and the values that they stand for. */
+typedef struct page {
+    char *k, *v;               /* [linn_kv_tile_bytes] */
+    double *k_value, *v_value; /* [LINN_KV_PAGE, head_dim] */
+} page;
+
+static double set_value(linn_kv_type kv, char *tile, size_t i)
 {
-    return (double)(kv == LINN_KV_F32 ? ((const float *)p)[i]
-                                      : linn_f16_to_f32(((const uint16_t *)p)[i]));
+    float x = kd_normal();
+    if (kv == LINN_KV_F32) {
+        memcpy(tile + i * sizeof x, &x, sizeof x);
+        return (double)x;
+    }
+    uint16_t h = linn_f32_to_f16(x);
+    memcpy(tile + i * sizeof h, &h, sizeof h);
+    return (double)linn_f16_to_f32(h);
+}
+
+/* Scales of a column of a q8_0 tile. */
+static void set_scales(char *tile, int32_t head_dim, size_t position)
+{
+    for (size_t b = 0; b < linn_kv_blocks(head_dim); b++) {
+        float d = kd_range(0, 30) ? (1.5f + kd_normal() / 4) / 127 : 0;
+        memcpy(tile + (b * LINN_KV_PAGE + position) * sizeof d, &d, sizeof d);
+    }
+}
+
+/* Level d of a position; extreme ones now and then. */
+static double set_level(char *tile, int32_t head_dim, size_t position, size_t d, size_t at)
+{
+    float scale;
+    int level = kd_range(0, 9) ? kd_range(-127, 127) : kd_range(0, 1) ? 127 : -127;
+    memcpy(&scale, tile + (d / LINN_KV_BLOCK * LINN_KV_PAGE + position) * sizeof scale,
+           sizeof scale);
+    linn_kv_levels(tile, head_dim)[at] = (int8_t)level;
+    return (double)scale * level;
+}
+
+static page make_page(linn_kv_type kv, int32_t head_dim)
+{
+    size_t bytes = linn_kv_tile_bytes(kv, head_dim), n = (size_t)head_dim;
+    size_t width = linn_kv_blocks(head_dim) * LINN_KV_BLOCK;
+    page p = {kd_alloc(bytes), kd_alloc(bytes), kd_alloc(n * LINN_KV_PAGE * sizeof(double)),
+              kd_alloc(n * LINN_KV_PAGE * sizeof(double))};
+    memset(p.k, 0, bytes);
+    memset(p.v, 0, bytes);
+    for (size_t i = 0; i < LINN_KV_PAGE; i++) {
+        if (kv == LINN_KV_Q8_0) {
+            set_scales(p.k, head_dim, i);
+            set_scales(p.v, head_dim, i);
+        }
+        for (size_t d = 0; d < n; d++) {
+            double *k = &p.k_value[i * n + d], *v = &p.v_value[i * n + d];
+            if (kv == LINN_KV_Q8_0) {
+                *k = set_level(p.k, head_dim, i, d, (d / 4 * LINN_KV_PAGE + i) * 4 + d % 4);
+                *v = set_level(p.v, head_dim, i, d, i * width + d);
+            } else {
+                *k = set_value(kv, p.k, d * LINN_KV_PAGE + i);
+                *v = set_value(kv, p.v, i * n + d);
+            }
+        }
+    }
+    return p;
+}
+
+/* Position i holds no values: all its bytes are 0xff, which are NaNs. */
+static void spoil_position(const page *p, linn_kv_type kv, int32_t head_dim, size_t i)
+{
+    size_t n = (size_t)head_dim, size = kv == LINN_KV_F32 ? 4 : 2;
+    if (kv == LINN_KV_Q8_0) {
+        for (size_t b = 0; b < linn_kv_blocks(head_dim); b++) {
+            memset(p->k + (b * LINN_KV_PAGE + i) * sizeof(float), 0xff, sizeof(float));
+            memset(p->v + (b * LINN_KV_PAGE + i) * sizeof(float), 0xff, sizeof(float));
+        }
+        return;
+    }
+    for (size_t d = 0; d < n; d++) {
+        memset(p->k + (d * LINN_KV_PAGE + i) * size, 0xff, size);
+        memset(p->v + (i * n + d) * size, 0xff, size);
+    }
+}
+
+static bool free_page(const page *p)
+{
+    bool k = kd_free(p->k), v = kd_free(p->v);
+    return kd_free(p->k_value) && kd_free(p->v_value) && k && v;
+}
+
+/* Queries in blocks for a q8_0 cache; q_value: what they stand for. */
+static linn_acts quantise_queries(const float *const *q, int32_t n_q, int32_t head_dim,
+                                  double *q_value)
+{
+    size_t n_blocks = linn_kv_blocks(head_dim), width = n_blocks * LINN_KV_BLOCK;
+    linn_acts a = {.n = n_q, .k = (int32_t)width};
+    float *x = kd_alloc((size_t)n_q * width * sizeof *x);
+    memset(x, 0, (size_t)n_q * width * sizeof *x);
+    a.q = kd_alloc((size_t)n_q * width);
+    a.d = kd_alloc((size_t)n_q * n_blocks * sizeof *a.d);
+    a.sums = kd_alloc((size_t)n_q * n_blocks * 2 * sizeof *a.sums);
+    a.x = x;
+    for (size_t j = 0; j < (size_t)n_q; j++) {
+        memcpy(x + j * width, q[j], (size_t)head_dim * sizeof *x);
+        kd_tables()[0]->quantize(LINN_ACT_Q8, x + j * width, a.k, a.q + j * width,
+                                 a.d + j * n_blocks, a.sums + j * n_blocks * 2);
+        for (size_t d = 0; d < (size_t)head_dim; d++)
+            q_value[j * (size_t)head_dim + d] =
+                (double)a.d[j * n_blocks + d / LINN_KV_BLOCK] * a.q[j * width + d];
+    }
+    return a;
 }
 
 static void attend_equals_plain_c(void **state)
 {
     (void)state;
+    static const char *const names[] = {"f16", "f32", "q8_0"};
     enum { PAGES = 3, MAX_Q = 9 };
-    for (int round = 0; round < 150; round++) {
-        linn_kv_type kv = round & 1 ? LINN_KV_F32 : LINN_KV_F16;
+    for (int round = 0; round < 225; round++) {
+        linn_kv_type kv = (linn_kv_type)(round % 3);
         int32_t dims[] = {2, 6, 16, 32, 64, 80, 96, 128};
         int32_t head_dim = dims[kd_range(0, 7)], n_q = kd_range(1, MAX_Q);
-        size_t page = (size_t)head_dim * LINN_KV_PAGE, size = kv == LINN_KV_F32 ? 4 : 2;
         size_t n_acc = (size_t)(head_dim * n_q);
-        char *k = kd_alloc(PAGES * page * size), *v = kd_alloc(PAGES * page * size);
+        page pages[PAGES];
+        for (int p = 0; p < PAGES; p++)
+            pages[p] = make_page(kv, head_dim);
         float *q_all = kd_alloc(n_acc * sizeof(float));
+        double *q_value = kd_alloc(n_acc * sizeof(double));
         const float *q[MAX_Q];
         int32_t visible[PAGES][MAX_Q];
         kd_fill(q_all, n_acc, KD_NORMAL);
-        for (size_t i = 0; i < PAGES * page; i++) {
-            float x[2] = {kd_normal(), kd_normal()};
-            if (kv == LINN_KV_F32) {
-                memcpy(k + i * size, &x[0], size);
-                memcpy(v + i * size, &x[1], size);
-            } else {
-                uint16_t h[2] = {linn_f32_to_f16(x[0]), linn_f32_to_f16(x[1])};
-                memcpy(k + i * size, &h[0], size);
-                memcpy(v + i * size, &h[1], size);
-            }
-        }
         for (int32_t j = 0; j < n_q; j++) {
             q[j] = q_all + j * head_dim;
             for (int p = 0; p < PAGES; p++)
                 visible[p][j] = p < PAGES - 1 && kd_range(0, 3) ? LINN_KV_PAGE
                                                                 : kd_range(p ? 0 : 1, LINN_KV_PAGE);
         }
+        for (size_t i = 0; i < n_acc; i++)
+            q_value[i] = (double)q_all[i];
+        linn_acts q8 = {0};
+        if (kv == LINN_KV_Q8_0)
+            q8 = quantise_queries(q, n_q, head_dim, q_value);
         /* what is not visible may be anything */
         int32_t most = 0;
         for (int32_t j = 0; j < n_q; j++)
             most = visible[PAGES - 1][j] > most ? visible[PAGES - 1][j] : most;
         for (int32_t i = most; i < LINN_KV_PAGE; i++)
-            for (int32_t d = 0; d < head_dim; d++) {
-                size_t base = (PAGES - 1) * page;
-                memset(k + (base + (size_t)d * LINN_KV_PAGE + (size_t)i) * size, 0xff, size);
-                memset(v + (base + (size_t)i * (size_t)head_dim + (size_t)d) * size, 0xff, size);
-            }
+            spoil_position(&pages[PAGES - 1], kv, head_dim, (size_t)i);
         float want_m[MAX_Q], want_l[MAX_Q], *want = NULL;
-        float scale = 1.0f / sqrtf((float)head_dim) * (round % 3 ? 1 : 20);
+        float scale = 1.0f / sqrtf((float)head_dim) * (round % 5 ? 1 : 20);
         for (const linn_kernels *const *t = kd_tables(); *t; t++) {
             float *acc = kd_alloc(n_acc * sizeof *acc), m[MAX_Q], l[MAX_Q] = {0};
             for (int32_t j = 0; j < n_q; j++)
@@ -415,9 +513,10 @@ static void attend_equals_plain_c(void **state)
                 linn_attend a = {.head_dim = head_dim,
                                  .n_q = n_q,
                                  .kv = kv,
-                                 .k = k + (size_t)p * page * size,
-                                 .v = v + (size_t)p * page * size,
-                                 .q = q,
+                                 .k = pages[p].k,
+                                 .v = pages[p].v,
+                                 .q = kv == LINN_KV_Q8_0 ? NULL : q,
+                                 .q8 = &q8,
                                  .n_visible = visible[p],
                                  .scale = scale,
                                  .m = m,
@@ -434,35 +533,37 @@ static void attend_equals_plain_c(void **state)
             if (memcmp(want, acc, n_acc * sizeof *acc) ||
                 memcmp(want_m, m, (size_t)n_q * sizeof *m) ||
                 memcmp(want_l, l, (size_t)n_q * sizeof *l))
-                fail_with(*t, "attend", kv == LINN_KV_F32 ? "f32" : "f16", n_q, 1, head_dim);
+                fail_with(*t, "attend", names[kv], n_q, 1, head_dim);
             assert_true(kd_free(acc));
         }
         for (int32_t j = 0; j < n_q; j++) { /* plain C against doubles */
             double s[PAGES][LINN_KV_PAGE], max = -INFINITY, sum = 0;
+            size_t n = (size_t)head_dim;
             for (int p = 0; p < PAGES; p++)
-                for (int32_t i = 0; i < visible[p][j]; i++) {
+                for (size_t i = 0; i < (size_t)visible[p][j]; i++) {
                     s[p][i] = 0;
-                    for (int32_t d = 0; d < head_dim; d++)
-                        s[p][i] += (double)q[j][d] * kv_value(kv, k + (size_t)p * page * size,
-                                                              (size_t)d * LINN_KV_PAGE + (size_t)i);
+                    for (size_t d = 0; d < n; d++)
+                        s[p][i] += q_value[(size_t)j * n + d] * pages[p].k_value[i * n + d];
                     s[p][i] *= (double)scale;
                     max = fmax(max, s[p][i]);
                 }
             for (int p = 0; p < PAGES; p++)
                 for (int32_t i = 0; i < visible[p][j]; i++)
                     sum += s[p][i] = exp(s[p][i] - max);
-            for (int32_t d = 0; d < head_dim; d++) {
+            for (size_t d = 0; d < n; d++) {
                 double y = 0;
                 for (int p = 0; p < PAGES; p++)
-                    for (int32_t i = 0; i < visible[p][j]; i++)
-                        y += s[p][i] / sum *
-                             kv_value(kv, v + (size_t)p * page * size,
-                                      (size_t)i * (size_t)head_dim + (size_t)d);
-                double got = (double)want[j * head_dim + d] / (double)want_l[j];
+                    for (size_t i = 0; i < (size_t)visible[p][j]; i++)
+                        y += s[p][i] / sum * pages[p].v_value[i * n + d];
+                double got = (double)want[(size_t)j * n + d] / (double)want_l[j];
                 assert_true(fabs(got - y) < 1e-4);
             }
         }
-        assert_true(kd_free(want) && kd_free(k) && kd_free(v) && kd_free(q_all));
+        for (int p = 0; p < PAGES; p++)
+            assert_true(free_page(&pages[p]));
+        if (kv == LINN_KV_Q8_0)
+            kd_acts_free(&q8);
+        assert_true(kd_free(want) && kd_free(q_all) && kd_free(q_value));
     }
 }
 

@@ -99,7 +99,7 @@ static void every_width(void **state)
         linn_model *m = open_model(e, paths[i]);
         linn_token ids[TOKENS];
         random_ids(7, linn_model_describe(m).n_vocab, ids, TOKENS);
-        int n_kv = i % 5 == 0 ? 2 : 1; /* F16, F32 */
+        int n_kv = i % 5 == 0 ? 3 : 1; /* F16, F32, Q8_0 */
         for (int kv = 0; kv < n_kv; kv++) {
             float *want = logits_of(m, (linn_kv_type)kv, ids, TOKENS, 1);
             for (int w = 0; w < N_WIDTHS; w++) {
@@ -215,7 +215,7 @@ static void chunks_of_river(void **state)
 
 enum { SESSIONS = 5, LONG = 150 };
 
-/* Sessions of unequal progress and both KV types advance together by random steps, their rows
+/* Sessions of unequal progress and all KV types advance together by random steps, their rows
  * shuffled into each other, some truncated now and then. */
 static void mix(const linn_model *m, uint64_t seed, int rounds)
 {
@@ -224,7 +224,7 @@ static void mix(const linn_model *m, uint64_t seed, int rounds)
     float *want[SESSIONS];
     size_t n_vocab = (size_t)linn_model_describe(m).n_vocab;
     for (int i = 0; i < SESSIONS; i++) {
-        linn_kv_type kv = i % 2 ? LINN_KV_F32 : LINN_KV_F16;
+        linn_kv_type kv = (linn_kv_type)(i % 3);
         random_ids(seed + (uint64_t)i, (int32_t)n_vocab, ids[i], LONG);
         want[i] = logits_of(m, kv, ids[i], LONG, 50);
         s[i] = open_session(m, kv);
@@ -451,7 +451,7 @@ static void leftovers_in_pages(void **state)
     linn_engine *e = open_engine(1, LINN_CPU_ANY);
     linn_token ids[TOKENS];
     for (int i = 0; i < N_MODELS; i += 3)
-        for (int kv = 0; kv < 2; kv++) {
+        for (int kv = 0; kv < 3; kv++) {
             linn_model *m = open_model(e, paths[i]);
             int32_t n_vocab = linn_model_describe(m).n_vocab;
             random_ids(11, n_vocab, ids, TOKENS);

@@ -58,12 +58,9 @@ static void session_settings(void **state)
     (void)state;
     linn_session *s;
     linn_error err;
-    linn_session_settings t = {.kv = LINN_KV_Q8_0};
-    assert_int_equal(linn_session_create(&s, model, &t, &err), LINN_EUNSUPPORTED);
-    assert_non_null(strstr(err.message, "use f16 or f32"));
-    assert_null(s);
-    t.kv = (linn_kv_type)7;
+    linn_session_settings t = {.kv = (linn_kv_type)7};
     assert_int_equal(linn_session_create(&s, model, &t, &err), LINN_EINVAL);
+    assert_null(s);
     t.kv = LINN_KV_F16;
     static const int32_t bad[] = {-1, (1 << 24) + 1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

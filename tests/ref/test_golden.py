@@ -40,13 +40,20 @@ class Golden(unittest.TestCase):
             with self.subTest(name):
                 self.assertLess(self.measure(name).max, 1.5e-2)
 
+    def within_8_bits(self, found):
+        self.assertLess(found.rms, 0.05, found)
+        self.assertLess(found.max, 0.25, found)
+        self.assertLess(found.kl, 0.01, found)
+
     def test_quantised_models(self):
         for name in self.names("quant"):
             with self.subTest(name):
-                found = self.measure(name)
-                self.assertLess(found.rms, 0.05, found)
-                self.assertLess(found.max, 0.25, found)
-                self.assertLess(found.kl, 0.01, found)
+                self.within_8_bits(self.measure(name))
+
+    def test_f32_models_with_8_bit_cache(self):
+        for name in [*self.names("models"), "stories260K"]:
+            with self.subTest(name):
+                self.within_8_bits(self.measure(name, "--kv", "q8_0"))
 
     def test_half_models(self):
         """Activations stay float32 here, so these are as near as F32 models."""
@@ -57,10 +64,12 @@ class Golden(unittest.TestCase):
     def test_any_cut(self):
         for name in "models/llama-gqa", "models/qwen3", "quant/q256-Q4_K":
             ids, _ = expected(name)
-            want = linn_logits(GOLDEN / f"{name}.gguf", ids)
-            for width in 1, 2, 3, 5, 8, 17, 64:
-                with self.subTest(name=name, width=width):
-                    self.assertEqual(linn_logits(GOLDEN / f"{name}.gguf", ids, "--width", str(width)), want)
+            for kv in "f16", "q8_0":
+                want = linn_logits(GOLDEN / f"{name}.gguf", ids, "--kv", kv)
+                for width in 1, 2, 3, 5, 8, 17, 64:
+                    with self.subTest(name=name, width=width, kv=kv):
+                        self.assertEqual(linn_logits(GOLDEN / f"{name}.gguf", ids, "--kv", kv, "--width",
+                                                     str(width)), want)
 
 
 if __name__ == "__main__":

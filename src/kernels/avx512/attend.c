@@ -12,20 +12,29 @@
  */
 #include "kernels/avx512/avx512.h"
 #include "kernels/avx512/vec.h"
+#include "kernels/c/c.h"
 
 enum { PAGE = LINN_KV_PAGE, QUERIES = 4, VECTORS = PAGE / 16 };
 
 /* the first n of 16 values */
-static ALWAYS_INLINE __m512 load16(bool f32, const void *page, size_t i, __mmask16 m)
+static ALWAYS_INLINE __m512 load16(linn_kv_type kv, const void *page, size_t i, __mmask16 m)
 {
-    if (f32)
+    if (kv == LINN_KV_F32)
         return _mm512_maskz_loadu_ps(m, (const float *)page + i);
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, (const uint16_t *)page + i));
 }
 
+/* 4 bytes in every lane */
+static ALWAYS_INLINE __m512i quad(const int8_t *q)
+{
+    int32_t x;
+    __builtin_memcpy(&x, q, sizeof x);
+    return _mm512_set1_epi32(x);
+}
+
 /* s[j][0 .. 16 vectors) = scale * q_j . k_i for n queries */
-static ALWAYS_INLINE void scores(const linn_attend *a, bool f32, const float *const *q, int n,
-                                 int vectors, float s[][PAGE])
+static ALWAYS_INLINE void scores(const linn_attend *a, linn_kv_type kv, const float *const *q,
+                                 int n, int vectors, float s[][PAGE])
 {
     __m512 acc[QUERIES][VECTORS];
     UNROLL
@@ -36,7 +45,7 @@ static ALWAYS_INLINE void scores(const linn_attend *a, bool f32, const float *co
     for (size_t d = 0; d < (size_t)a->head_dim; d++)
         UNROLL
     for (int v = 0; v < vectors; v++) {
-        __m512 k = load16(f32, a->k, d * PAGE + 16 * (size_t)v, 0xffff);
+        __m512 k = load16(kv, a->k, d * PAGE + 16 * (size_t)v, 0xffff);
         UNROLL
         for (int j = 0; j < n; j++)
             acc[j][v] = _mm512_fmadd_ps(_mm512_set1_ps(q[j][d]), k, acc[j][v]);
@@ -47,6 +56,58 @@ static ALWAYS_INLINE void scores(const linn_attend *a, bool f32, const float *co
         UNROLL
     for (int v = 0; v < vectors; v++)
         _mm512_store_ps(&s[j][16 * (size_t)v], _mm512_mul_ps(scale, acc[j][v]));
+}
+
+/* The same from a q8_0 cache. vpdpbusd wants bytes without sign on one side, so K gets 128 added,
+ * which is taken off again with the sum of the query's levels. */
+static ALWAYS_INLINE void scores_q8(const linn_attend *a, const int32_t *who, int n, int vectors,
+                                    float s[][PAGE])
+{
+    size_t n_blocks = linn_kv_blocks(a->head_dim);
+    const int8_t *k = linn_kv_levels(a->k, a->head_dim);
+    const __m512i sign = _mm512_set1_epi8(-128);
+    for (int j = 0; j < n; j++)
+        for (int v = 0; v < vectors; v++)
+            _mm512_store_ps(&s[j][16 * v], _mm512_setzero_ps());
+    for (size_t b = 0; b < n_blocks; b++) {
+        __m512i acc[QUERIES][VECTORS];
+        const int8_t *q[QUERIES];
+        UNROLL
+        for (int j = 0; j < n; j++) {
+            size_t at = (size_t)who[j] * n_blocks + b;
+            const int16_t *sums = a->q8->sums + 2 * at;
+            q[j] = a->q8->q + at * LINN_KV_BLOCK;
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                acc[j][v] = _mm512_set1_epi32(-128 * (sums[0] + sums[1]));
+        }
+        for (size_t t = 0; t < LINN_KV_BLOCK; t += 4)
+            UNROLL
+        for (int v = 0; v < vectors; v++) {
+            size_t at = ((b * LINN_KV_BLOCK + t) * PAGE) + 64 * (size_t)v;
+            __m512i x = _mm512_xor_si512(_mm512_loadu_si512(k + at), sign);
+            UNROLL
+            for (int j = 0; j < n; j++)
+                acc[j][v] = _mm512_dpbusd_epi32(acc[j][v], x, quad(q[j] + t));
+        }
+        UNROLL
+        for (int j = 0; j < n; j++) {
+            __m512 dq = _mm512_set1_ps(a->q8->d[(size_t)who[j] * n_blocks + b]);
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                __m512 dk = _mm512_loadu_ps((const float *)a->k + b * PAGE + 16 * (size_t)v);
+                __m512 sum = _mm512_cvtepi32_ps(acc[j][v]);
+                float *to = &s[j][16 * v];
+                _mm512_store_ps(to,
+                                _mm512_fmadd_ps(_mm512_mul_ps(dq, dk), sum, _mm512_load_ps(to)));
+            }
+        }
+    }
+    for (int j = 0; j < n; j++)
+        for (int v = 0; v < vectors; v++) {
+            __m512 x = _mm512_load_ps(&s[j][16 * v]);
+            _mm512_store_ps(&s[j][16 * v], _mm512_mul_ps(_mm512_set1_ps(a->scale), x));
+        }
 }
 
 /* Turns n scores into weights p_i = exp(s_i - m'); returns c. */
@@ -78,7 +139,7 @@ static float softmax(float s[PAGE], int32_t n, float *m, float *l)
 
 /* acc_j[d .. d + 16 vectors) += sum_i p_ji v_id over [from, to), n queries; of the last vector
  * only the lanes of `mask` */
-static ALWAYS_INLINE void sums(const linn_attend *a, bool f32, int n, int vectors, size_t d,
+static ALWAYS_INLINE void sums(const linn_attend *a, linn_kv_type kv, int n, int vectors, size_t d,
                                __mmask16 mask, int32_t from, int32_t to, float p[][PAGE],
                                float *const acc[])
 {
@@ -92,7 +153,7 @@ static ALWAYS_INLINE void sums(const linn_attend *a, bool f32, int n, int vector
         UNROLL
     for (int v = 0; v < vectors; v++) {
         size_t at = (size_t)i * (size_t)a->head_dim + d + 16 * (size_t)v;
-        __m512 value = load16(f32, a->v, at, mask);
+        __m512 value = load16(kv, a->v, at, mask);
         UNROLL
         for (int j = 0; j < n; j++)
             sum[j][v] = _mm512_fmadd_ps(_mm512_set1_ps(p[j][i]), value, sum[j][v]);
@@ -104,23 +165,71 @@ static ALWAYS_INLINE void sums(const linn_attend *a, bool f32, int n, int vector
         _mm512_mask_storeu_ps(acc[j] + d + 16 * v, mask, sum[j][v]);
 }
 
+/* The same for a block of 32 values of a q8_0 cache, with w_ji = p_ji * dv_i for p_ji. */
+static ALWAYS_INLINE void sums_q8(const linn_attend *a, int n, size_t block, int32_t from,
+                                  int32_t to, float w[][PAGE], float *const acc[])
+{
+    size_t width = linn_kv_blocks(a->head_dim) * LINN_KV_BLOCK, d = block * LINN_KV_BLOCK;
+    const int8_t *levels = linn_kv_levels(a->v, a->head_dim) + d;
+    __m512 sum[QUERIES][2];
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < 2; v++)
+        sum[j][v] = _mm512_loadu_ps(acc[j] + d + 16 * v);
+    for (int32_t i = from; i < to; i++)
+        UNROLL
+    for (int v = 0; v < 2; v++) {
+        const int8_t *at = levels + (size_t)i * width + 16 * v;
+        __m512 value = _mm512_cvtepi32_ps(
+            _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at)));
+        UNROLL
+        for (int j = 0; j < n; j++)
+            sum[j][v] = _mm512_fmadd_ps(_mm512_set1_ps(w[j][i]), value, sum[j][v]);
+    }
+    UNROLL
+    for (int j = 0; j < n; j++)
+        UNROLL
+    for (int v = 0; v < 2; v++)
+        _mm512_storeu_ps(acc[j] + d + 16 * v, sum[j][v]);
+}
+
+static ALWAYS_INLINE void sums_all_q8(const linn_attend *a, int n, int32_t from, int32_t to,
+                                      float p[][PAGE], float *const acc[])
+{
+    _Alignas(64) float w[QUERIES][PAGE];
+    for (size_t b = 0; b < linn_kv_blocks(a->head_dim); b++) {
+        for (size_t i = 0; i < PAGE; i += 16) {
+            __m512 dv = _mm512_loadu_ps((const float *)a->v + b * PAGE + i);
+            for (int j = 0; j < n; j++)
+                _mm512_store_ps(&w[j][i], _mm512_mul_ps(_mm512_load_ps(&p[j][i]), dv));
+        }
+        sums_q8(a, n, b, from, to, w, acc);
+    }
+}
+
 /* All d of n queries over positions [from, to). */
-static ALWAYS_INLINE void sums_all(const linn_attend *a, bool f32, int n, int32_t from, int32_t to,
-                                   float p[][PAGE], float *const acc[])
+static ALWAYS_INLINE void sums_all(const linn_attend *a, linn_kv_type kv, int n, int32_t from,
+                                   int32_t to, float p[][PAGE], float *const acc[])
 {
     size_t d = 0, head_dim = (size_t)a->head_dim;
+    if (kv == LINN_KV_Q8_0) {
+        sums_all_q8(a, n, from, to, p, acc);
+        return;
+    }
     for (; d + 64 <= head_dim; d += 64)
-        sums(a, f32, n, 4, d, 0xffff, from, to, p, acc);
+        sums(a, kv, n, 4, d, 0xffff, from, to, p, acc);
     if (d + 32 <= head_dim) {
-        sums(a, f32, n, 2, d, 0xffff, from, to, p, acc);
+        sums(a, kv, n, 2, d, 0xffff, from, to, p, acc);
         d += 32;
     }
     for (; d < head_dim; d += 16)
-        sums(a, f32, n, 1, d, first_lanes16((int32_t)(head_dim - d)), from, to, p, acc);
+        sums(a, kv, n, 1, d, first_lanes16((int32_t)(head_dim - d)), from, to, p, acc);
 }
 
 /* n queries that see something of the page */
-static ALWAYS_INLINE void attend_some(const linn_attend *a, bool f32, int n, const int32_t *who)
+static ALWAYS_INLINE void attend_some(const linn_attend *a, linn_kv_type kv, int n,
+                                      const int32_t *who)
 {
     _Alignas(64) float s[QUERIES][PAGE];
     const float *q[QUERIES];
@@ -133,57 +242,68 @@ static ALWAYS_INLINE void attend_some(const linn_attend *a, bool f32, int n, con
         most = seen > most ? seen : most;
         least = seen < least ? seen : least;
     }
-    if (most > 32)
-        scores(a, f32, q, n, 4, s);
+    if (kv == LINN_KV_Q8_0)
+        scores_q8(a, who, n, VECTORS, s);
+    else if (most > 32)
+        scores(a, kv, q, n, 4, s);
     else if (most > 16)
-        scores(a, f32, q, n, 2, s);
+        scores(a, kv, q, n, 2, s);
     else
-        scores(a, f32, q, n, 1, s);
+        scores(a, kv, q, n, 1, s);
     for (int j = 0; j < n; j++) {
         float c = softmax(s[j], a->n_visible[who[j]], &a->m[who[j]], &a->l[who[j]]);
         if (c != 1.0f) /* else it changes nothing */
             for (int32_t d = 0; d < a->head_dim; d++)
                 acc[j][d] = acc[j][d] * c;
     }
-    sums_all(a, f32, n, 0, least, s, acc); /* what all see, then what each sees more */
+    sums_all(a, kv, n, 0, least, s, acc); /* what all see, then what each sees more */
     for (int j = 0; j < n; j++)
         if (a->n_visible[who[j]] > least)
-            sums_all(a, f32, 1, least, a->n_visible[who[j]], s + j, acc + j);
+            sums_all(a, kv, 1, least, a->n_visible[who[j]], s + j, acc + j);
 }
 
-static ALWAYS_INLINE void attend(const linn_attend *a, bool f32)
+static ALWAYS_INLINE void attend(const linn_attend *a, linn_kv_type kv)
 {
     int32_t who[QUERIES], n = 0;
     for (int32_t j = 0; j < a->n_q; j++) {
         if (a->n_visible[j] > 0)
             who[n++] = j;
         if (n == QUERIES) {
-            attend_some(a, f32, QUERIES, who);
+            attend_some(a, kv, QUERIES, who);
             n = 0;
         }
     }
     if (n == 3)
-        attend_some(a, f32, 3, who);
+        attend_some(a, kv, 3, who);
     else if (n == 2)
-        attend_some(a, f32, 2, who);
+        attend_some(a, kv, 2, who);
     else if (n == 1)
-        attend_some(a, f32, 1, who);
+        attend_some(a, kv, 1, who);
 }
 
 static void attend_f16(const linn_attend *a)
 {
-    attend(a, false);
+    attend(a, LINN_KV_F16);
 }
 
 static void attend_f32(const linn_attend *a)
 {
-    attend(a, true);
+    attend(a, LINN_KV_F32);
+}
+
+static void attend_q8(const linn_attend *a)
+{
+    attend(a, LINN_KV_Q8_0);
 }
 
 void linn_avx512_attend(const linn_attend *a)
 {
     if (a->kv == LINN_KV_F32)
         attend_f32(a);
-    else
+    else if (a->kv == LINN_KV_F16)
         attend_f16(a);
+    else if (a->head_dim % LINN_KV_BLOCK == 0)
+        attend_q8(a);
+    else
+        linn_c_attend(a);
 }

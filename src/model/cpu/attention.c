@@ -5,13 +5,51 @@
  * LINN_CPU_QUERIES of them. A query's result does not depend on its company: pages
  * are cut at multiples of LINN_KV_PAGE and merged one after the other.
  */
+#include "base/memory.h"
 #include "model/cpu/cpu.h"
 #include "model/session.h"
 #include "quant/half.h"
 
+#include <string.h>
+
 static char *tile_of(const linn_session *s, int32_t layer, int32_t head, int32_t position)
 {
     return linn_cpu_tile(s->pool->store, s->pages[position / LINN_KV_PAGE], layer, head);
+}
+
+/* x[head_dim] in blocks of 32, the last one filled up with zeros, to q, d and sums as the Q8 form
+ * has them. */
+static void quantize_head(const linn_workspace *s, const float *x, int8_t *q, float *d,
+                          int16_t *sums)
+{
+    enum { BLOCK = LINN_KV_BLOCK };
+    int32_t n = s->params->head_dim, whole = n / BLOCK * BLOCK;
+    s->kernels->quantize(LINN_ACT_Q8, x, whole, q, d, sums);
+    if (whole == n)
+        return;
+    _Alignas(LINN_ALIGN) float last[BLOCK] = {0};
+    memcpy(last, x + whole, (size_t)(n - whole) * sizeof *x);
+    s->kernels->quantize(LINN_ACT_Q8, last, BLOCK, q + whole, d + whole / BLOCK, sums + whole / 16);
+}
+
+/* Stores a head of K or V as column `column` of a q8_0 tile. */
+static void keep_q8(const linn_workspace *s, const float *from, char *tile, size_t column,
+                    bool value)
+{
+    _Alignas(LINN_ALIGN) int8_t q[LINN_MAX_HEAD_DIM + LINN_KV_BLOCK];
+    float d[LINN_MAX_HEAD_DIM / LINN_KV_BLOCK + 1];
+    int16_t sums[LINN_MAX_HEAD_DIM / 16 + 2];
+    size_t n_blocks = linn_kv_blocks(s->params->head_dim), width = n_blocks * LINN_KV_BLOCK;
+    quantize_head(s, from, q, d, sums);
+    float *scales = (float *)(void *)tile;
+    for (size_t b = 0; b < n_blocks; b++)
+        scales[b * LINN_KV_PAGE + column] = d[b];
+    int8_t *levels = linn_kv_levels(tile, s->params->head_dim);
+    if (value)
+        memcpy(levels + column * width, q, width);
+    else
+        for (size_t i = 0; i < width; i += 4)
+            memcpy(levels + i * LINN_KV_PAGE + column * 4, q + i, 4);
 }
 
 void linn_cpu_keep(const linn_workspace *s, int32_t layer, int32_t head, int32_t row, bool value)
@@ -23,7 +61,9 @@ void linn_cpu_keep(const linn_workspace *s, int32_t layer, int32_t head, int32_t
     const linn_store *store = r->session->pool->store;
     char *tile = tile_of(r->session, layer, head, r->slot) + (value ? store->tile_bytes : 0);
     size_t first = value ? column * n : column, step = value ? 1 : LINN_KV_PAGE;
-    if (store->type == LINN_KV_F32) {
+    if (store->type == LINN_KV_Q8_0) {
+        keep_q8(s, from, tile, column, value);
+    } else if (store->type == LINN_KV_F32) {
         float *to = (float *)(void *)tile + first;
         for (size_t d = 0; d < n; d++)
             to[d * step] = from[d];
@@ -40,19 +80,25 @@ typedef struct queries {
     int32_t run, kv_head, begin, n;
 } queries;
 
-/* Finds the queries; returns the highest position among them. */
-static int32_t gather(const linn_cpu_member *c, const linn_cpu_plan *plan, const queries *t)
+/* Finds the queries, and quantises them if `q8`; returns the highest position among them. */
+static int32_t gather(const linn_cpu_member *c, const linn_cpu_plan *plan, const queries *t,
+                      bool q8)
 {
     const linn_workspace *s = c->s;
     linn_cpu_scratch *mine = c->mine;
     const linn_params *p = s->params;
     int32_t group = p->n_heads / p->n_kv_heads, last = 0;
     size_t head_dim = (size_t)p->head_dim, stride = (size_t)p->n_heads * head_dim;
+    size_t n_blocks = linn_kv_blocks(p->head_dim), width = n_blocks * LINN_KV_BLOCK;
     for (int32_t j = 0; j < t->n; j++) {
         int32_t entry = plan->begin[t->run] + (t->begin + j) / group;
         int32_t head = t->kv_head * group + (t->begin + j) % group;
         mine->out[j] = s->q + (size_t)plan->place[entry] * stride + (size_t)head * head_dim;
         mine->q[j] = mine->out[j];
+        if (q8)
+            quantize_head(s, mine->q[j], mine->q8.q + (size_t)j * width,
+                          mine->q8.d + (size_t)j * n_blocks,
+                          mine->q8.sums + (size_t)j * width / 16);
         mine->position[j] = s->rows[plan->row[entry]].position;
         last = mine->position[j] > last ? mine->position[j] : last;
         mine->m[j] = -__builtin_inff();
@@ -71,12 +117,13 @@ static void attend_queries(const linn_cpu_member *c, int32_t layer, const linn_c
     size_t head_dim = (size_t)s->params->head_dim;
     const linn_session *session = s->rows[plan->row[plan->begin[t->run]]].session;
     const linn_store *store = session->pool->store;
-    int32_t last = gather(c, plan, t);
+    int32_t last = gather(c, plan, t, store->type == LINN_KV_Q8_0);
     linn_attend a = {
         .head_dim = s->params->head_dim,
         .n_q = t->n,
         .kv = store->type,
         .q = mine->q,
+        .q8 = &mine->q8,
         .n_visible = mine->n_visible,
         .scale = 1.0f / __builtin_sqrtf((float)s->params->head_dim),
         .m = mine->m,

@@ -42,8 +42,7 @@ void linn_cpu_unload(linn_weights *w);
 
 /* ---- KV pages ------------------------------------------------------------------------------ */
 
-/* A page: [n_layers, n_kv_heads, K and V] tiles. A tile of K is [head_dim, LINN_KV_PAGE], one of V
- * [LINN_KV_PAGE, head_dim], as attention reads them (kernels.h). */
+/* A page: [n_layers, n_kv_heads, K and V] tiles, as attention reads them (kernels.h). */
 struct linn_store {
     linn_kv_type type;
     int32_t n_kv_heads;
@@ -92,6 +91,7 @@ typedef struct linn_cpu_scratch {
     linn_cpu_acts acts[2]; /* LINN_CPU_ALONE rows */
     float *row;            /* [widest vector] */
     const float **q;       /* [LINN_CPU_QUERIES] */
+    linn_acts q8;          /* [LINN_CPU_QUERIES, head_dim] the same for a KV cache of q8_0 */
     float **out;           /* [LINN_CPU_QUERIES] */
     int32_t *position;     /* [LINN_CPU_QUERIES] */
     int32_t *n_visible;    /* [LINN_CPU_QUERIES] */

@@ -13,10 +13,9 @@ int linn_cpu_store_create(linn_store **out, const linn_weights *w, linn_kv_type 
 {
     *out = NULL;
     const linn_params *p = w->params;
-    size_t value = type == LINN_KV_F32 ? sizeof(float) : sizeof(uint16_t);
     size_t tiles = (size_t)p->n_layers * (size_t)p->n_kv_heads * 2; /* < 2^29 */
     linn_store s = {.type = type, .n_kv_heads = p->n_kv_heads};
-    s.tile_bytes = (size_t)p->head_dim * LINN_KV_PAGE * value; /* <= 2^22 */
+    s.tile_bytes = linn_kv_tile_bytes(type, p->head_dim); /* <= 2^22 */
     s.page_bytes = tiles * s.tile_bytes;
     bool overflow = linn_mul_overflows(s.page_bytes, (size_t)n_pages, &s.bytes);
     if (!overflow)

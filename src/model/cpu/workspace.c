@@ -30,6 +30,15 @@ static void place_acts(linn_cpu_acts *a, linn_carver *c, const linn_weights *w, 
     }
 }
 
+static void place_queries(linn_acts *a, linn_carver *c, int32_t head_dim)
+{
+    size_t n_blocks = LINN_CPU_QUERIES * linn_kv_blocks(head_dim);
+    *a = (linn_acts){.k = (int32_t)linn_kv_blocks(head_dim) * LINN_KV_BLOCK};
+    a->q = linn_carve(c, n_blocks * LINN_KV_BLOCK, sizeof *a->q);
+    a->d = linn_carve(c, n_blocks, sizeof *a->d);
+    a->sums = linn_carve(c, n_blocks * LINN_KV_BLOCK / 16, sizeof *a->sums);
+}
+
 static void place_scratch(linn_cpu_scratch *t, linn_carver *c, const linn_weights *w)
 {
     const linn_params *p = w->params;
@@ -37,6 +46,7 @@ static void place_scratch(linn_cpu_scratch *t, linn_carver *c, const linn_weight
     place_acts(&t->acts[1], c, w, LINN_CPU_ALONE);
     t->row = linn_carve(c, (size_t)widest(p), sizeof *t->row);
     t->q = linn_carve(c, LINN_CPU_QUERIES, sizeof *t->q);
+    place_queries(&t->q8, c, p->head_dim);
     t->out = linn_carve(c, LINN_CPU_QUERIES, sizeof *t->out);
     t->position = linn_carve(c, LINN_CPU_QUERIES, sizeof *t->position);
     t->n_visible = linn_carve(c, LINN_CPU_QUERIES, sizeof *t->n_visible);
