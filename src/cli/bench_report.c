@@ -118,7 +118,8 @@ static void draw_gains(page *p, int t)
     }
     linn_cli_add(&p->script,
                  "END\nset style data histogram\nset style histogram errorbars gap 1.5 lw 1\n"
-                 "set style fill solid 0.85 border lc rgb '#ffffff'\nset yrange [0:%.3f]\n%s"
+                 "set style fill solid 0.85 noborder\nset errorbars 0.5 front lc rgb "
+                 "'#333333'\nset yrange [0:%.3f]\n%s"
                  "plot 1 with lines lc rgb '#666666' dt 2 title 'plain decoding'",
                  1.05 * (end < 1.5 * top && end > top ? end : 1.5 * top),
                  groups > 5 ? "set xtics rotate by -35\n" : "");
@@ -260,7 +261,7 @@ static void draw_widths(page *p)
 {
     linn_cascade_bench *b = p->b;
     begin_picture(p, "tokens in a pass", "time of a pass (a pass of one token = 1)");
-    linn_cli_add(&p->script, "set xrange [0:33]\nset xtics (1,2,4,6,8,12,16,24,32)\n");
+    linn_cli_add(&p->script, "set xrange [0:33]\nset xtics (1,4,8,12,16,20,24,28,32)\n");
     for (size_t i = 0; i < b->models.n; i++) {
         linn_cli_add(&p->script, "$w%zu << END\n", i);
         for (int j = 0; j < LINN_BENCH_WIDTH_POINTS; j++)
