@@ -139,6 +139,8 @@ typedef struct linn_model_info {
     int32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff;
     uint64_t n_parameters;
     uint64_t weight_bytes; /* bytes of weights read by a forward pass of one token */
+    uint64_t identity;     /* a hash of shapes and samples of the weights, to tell models apart */
+    const linn_engine *engine;
 } linn_model_info;
 
 LINN_API int linn_model_open(linn_model **out, linn_engine *e, const char *path, linn_error *err);
@@ -231,7 +233,7 @@ LINN_API void linn_ngram_free(linn_ngram *g);
 /* ---- cascade: text ------------------------------------------------------------------------- */
 
 typedef enum linn_shape {
-    LINN_CASCADE_AUTO,
+    LINN_CASCADE_AUTO,    /* decides as it goes what to draft, if anything */
     LINN_CASCADE_OFF,     /* the target alone */
     LINN_CASCADE_MAXGRAM, /* target and Max-Gram: prompt lookup */
     LINN_CASCADE_SPEC,    /* target and first drafter: plain speculative decoding */
@@ -256,6 +258,8 @@ typedef struct linn_cascade_settings {
     linn_lenience_rule lenience_rule;
     linn_verify verify;
     linn_session_settings session; /* of every level; its n_ctx limits prompt and text together */
+    const char *profiles; /* AUTO: a folder where it looks for what it learned of these models
+                             before; borrowed while creating; NULL: it begins anew */
 } linn_cascade_settings;
 LINN_API linn_cascade_settings linn_cascade_settings_default(void);
 
@@ -328,6 +332,15 @@ typedef struct linn_stats {
 /* Writes text after the prompt. Tokens that prompt and cache have in common are not read again. */
 LINN_API int linn_generate(linn_cascade *c, const linn_request *r, linn_finish *finish,
                            linn_stats *stats, linn_error *err);
+
+/* AUTO: what it decided so far and why, in lines for people; as snprintf, 0: nothing to say. */
+LINN_API size_t linn_cascade_explain(const linn_cascade *c, char *out, size_t capacity);
+/* AUTO: writes what it has learned into the folder of profiles, which must be there; does nothing
+ * without one. */
+LINN_API int linn_cascade_save_profile(const linn_cascade *c, linn_error *err);
+/* Why the profile found there was not used (it will be replaced); NULL: it was, or there is none.
+ */
+LINN_API const char *linn_cascade_profile_note(const linn_cascade *c);
 
 #ifdef __cplusplus
 }

@@ -28,9 +28,10 @@ static const double EXPLORE = 0.005; /* of the time, all sources together */
 static const double WORTH = 0.01;    /* of a token's value: less gain is not worth the trouble */
 static const double KEEP = 0.97;     /* of spent_ns and made, at each step */
 enum {
-    FEW_ROWS = 8,               /* more than this at once is reading */
-    KNOWN_WELL = 64,            /* tokens after which a source is tried more seldom */
-    LONG_NS = 10 * 1000 * 1000, /* of asking: no machine is so slow; in steps: 1000 times it */
+    FEW_ROWS = 8,     /* more than this at once is reading */
+    FEW_TOKENS = 4,   /* as many or less say little about what a level's tokens cost */
+    PLAIN_KNOWN = 32, /* plain passes until which one in four is plain, then one in 49 */
+    KNOWN_WELL = 64,  /* tokens after which a source is tried more seldom */
 };
 
 typedef struct offer {
@@ -52,10 +53,11 @@ double linn_auto_pass_ns(const linn_auto *a, int r, int32_t rows)
 double linn_auto_token_ns(const linn_auto *a, int r)
 {
     const linn_auto_level *l = &a->levels[r];
-    double alone = linn_auto_pass_ns(a, r, 1), of_late = l->made > 0 ? l->spent_ns / l->made : 0;
-    if (r > 0)
-        return of_late > 0 ? of_late : alone;
-    return of_late > 0 && of_late < alone ? of_late : alone;
+    double alone = linn_auto_pass_ns(a, r, 1), most = 3 * alone;
+    if (r == 0)
+        most = a->plain_ns > 0 ? a->plain_ns : alone;
+    double of_late = l->made > FEW_TOKENS ? l->spent_ns / l->made : alone;
+    return of_late < most ? of_late : most;
 }
 
 static double read_ns(const linn_auto *a, int r)
@@ -154,8 +156,9 @@ static void weigh_statistical(linn_auto *a, linn_cascade *c, const linn_draft *d
     ask(a, c, d, i);
     double ns = (double)(linn_now_ns() - start), other = best->gain > 0 ? best->gain : 0;
     weigh_proposals(a, d, i, rows, best);
-    if (ns < LONG_NS)
-        a->ask_ns[i] += (ns - a->ask_ns[i]) / 8;
+    double most = a->ask_ns[i] > 0 ? 4 * a->ask_ns[i] : linn_auto_pass_ns(a, 0, 1);
+    ns = ns < 0 ? 0 : ns < most ? ns : most;
+    a->ask_ns[i] = a->ask_ns[i] > 0 ? a->ask_ns[i] + (ns - a->ask_ns[i]) / 8 : ns;
     double gain = best->gain > other ? best->gain - other : 0;
     a->ask_gain[i] = a->ask_gain[i] < 0 ? gain : a->ask_gain[i] + (gain - a->ask_gain[i]) / 16;
 }
@@ -244,16 +247,27 @@ static void propose(linn_auto *a, linn_cascade *c, int i, int32_t n)
     }
 }
 
+/* Now and then a pass without drafts: else its cost would be that of long ago, or of a first
+ * pass with cold caches, and drafting would be held up against a ghost. */
+static bool must_be_plain(linn_auto *a, const linn_cascade *c, const linn_draft *d)
+{
+    if (c->length > d->base)
+        return false;
+    return a->rounds_since_plain >= (a->levels[0].widths.seen[0] < PLAIN_KNOWN ? 3 : 48);
+}
+
 static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
 {
     linn_auto *a = (linn_auto *)p;
     int r = d->reviewer;
     if (!d->start_ns) {
         d->start_ns = linn_now_ns();
+        d->passes_ns = a->passes_ns;
+        d->usual_ns = a->usual_ns;
         d->value = value_of(a, d);
     }
     follow(a, c, d);
-    if (d->exploring || !(d->value > 0))
+    if (d->exploring || !(d->value > 0) || (r == 0 && must_be_plain(a, c, d)))
         return 0;
     linn_timeline_recognise(c, r, d->base - 1);
     int32_t rows = c->length - c->levels[r]->known;
@@ -291,14 +305,20 @@ static void passed(linn_policy *p, int level, int32_t rows, int32_t n_outputs, i
 {
     linn_auto *a = (linn_auto *)p;
     linn_auto_level *l = &a->levels[level];
-    if (ns <= 0)
+    if (ns <= 0 || l->n_passes++ == 0) /* the first pass finds caches cold */
         return;
+    linn_widths_guess(&l->widths, &a->levels[0].widths, l->size);
+    double usual = 2 * linn_widths_ns(&l->widths, rows);
+    a->passes_ns += (double)ns;
+    a->usual_ns += usual > 0 && (double)ns > usual ? usual : (double)ns;
     if (rows - n_outputs > FEW_ROWS) {
         a->read_now = true;
         double each = (double)ns / rows;
-        if (rows >= 4 * FEW_ROWS)
-            l->read_ns = l->read_ns > 0 ? l->read_ns + (each - l->read_ns) / 8 : each;
-    } else {
+        if (rows >= 4 * FEW_ROWS && (each < l->read_ns || l->read_ns == 0))
+            l->read_ns = each;
+        else if (rows >= 4 * FEW_ROWS)
+            l->read_ns += (each < 2 * l->read_ns ? each - l->read_ns : l->read_ns) / 8;
+    } else if (rows == n_outputs || level > 0) {
         linn_widths_discover(&l->widths, rows, (double)ns, l->read_ns);
     }
 }
@@ -321,6 +341,14 @@ static void judged(linn_policy *p, linn_cascade *c, int r, int32_t position, con
     }
 }
 
+/* Follows the median, as T(1) does, which is the most of it. */
+static void learn_plain(linn_auto *a, double ns)
+{
+    double now = a->plain_ns > 0 ? a->plain_ns : linn_auto_pass_ns(a, 0, 1);
+    double by = ns / now - 1;
+    a->plain_ns = now * (1 + (by < -0.04 ? -0.04 : by > 0.04 ? 0.04 : by));
+}
+
 static void earn_allowances(linn_auto *a, double ns)
 {
     double share = EXPLORE * ns / (a->n_sources - 1);
@@ -328,6 +356,14 @@ static void earn_allowances(linn_auto *a, double ns)
         linn_tally t = a->calibration.all[a->calibration.heat][0][s][LINN_ALL_BINS];
         a->allowance[s] += t.passed + t.failed < KNOWN_WELL ? share : share / 4;
     }
+}
+
+/* What a step took, less what the machine was busy with other things. */
+static double time_of(const linn_auto *a, const linn_draft *d)
+{
+    double all = (double)(linn_now_ns() - d->start_ns), passes = a->passes_ns - d->passes_ns;
+    double usual = a->usual_ns - d->usual_ns, between = all > passes ? all - passes : 0;
+    return usual + (between < usual ? between : usual);
 }
 
 static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
@@ -338,8 +374,8 @@ static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
     bool read = a->read_now;
     if (d->reviewer == 0)
         a->read_now = false;
-    double ns = d->start_ns ? (double)(linn_now_ns() - d->start_ns) : 0;
-    if (!(ns > 0) || ns > 1000.0 * LONG_NS || added == 0)
+    double ns = d->start_ns ? time_of(a, d) : 0;
+    if (!(ns > 0) || added == 0)
         return;
     if (!read) {
         l->spent_ns = KEEP * l->spent_ns + ns;
@@ -347,7 +383,10 @@ static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
     }
     if (d->reviewer > 0)
         return;
+    if (d->source == 0 && !read)
+        learn_plain(a, ns);
     a->n_rounds++;
+    a->rounds_since_plain = d->source > 0 ? a->rounds_since_plain + 1 : 0;
     a->n_drafted_rounds += d->source > 0 && !d->exploring;
     if (!read)
         earn_allowances(a, ns);
@@ -365,6 +404,7 @@ static void free_auto(linn_policy *p)
     linn_auto *a = (linn_auto *)p;
     free(a->source);
     free(a->bin);
+    free(a->profile);
     free(a);
 }
 

@@ -13,7 +13,8 @@ typedef struct linn_auto_level {
     linn_widths widths;
     double read_ns;        /* a token of a prompt, in wide passes; 0: unknown */
     double spent_ns, made; /* of late: the time that its steps took, and the tokens they added */
-    double size;           /* parameters over the target's: what is guessed of its passes */
+    uint64_t n_passes;
+    double size; /* parameters over the target's: what is guessed of its passes */
 } linn_auto_level;
 
 /* What a statistical drafter would say at a position. */
@@ -35,14 +36,22 @@ typedef struct linn_auto {
     double ask_ns[2], ask_gain[2];     /* of a drafter that is slow to ask: cost and use of late */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
     uint64_t n_tries;
-    bool read_now; /* a level has read more than a few tokens in this round */
+    double plain_ns; /* a token without drafting, sampling and all; 0: unknown */
+    int32_t rounds_since_plain;
+    double passes_ns, usual_ns; /* all passes, and no more than twice what each was to take */
+    bool read_now;              /* a level has read more than a few tokens in this round */
     /* since it was made */
     uint64_t n_rounds, n_drafted_rounds, n_explored;
-    char note[200]; /* why the profile was not used; "": it was, or there is none */
+    /* the profile */
+    char *profile; /* its path; NULL: none is kept */
+    uint64_t key;
+    char note[500]; /* why it was not used; "": it was, or it is not there */
 } linn_auto;
 
 /* Takes the place of the cascade's fixed policy. The K matrix must be open. */
 int linn_auto_install(linn_cascade *c, linn_error *err);
+/* Takes what the profile of that key in a folder holds, if it is one, and will save it there. */
+int linn_auto_remember(linn_cascade *c, const char *folder, uint64_t key, linn_error *err);
 /* NULL: another policy is at work. */
 linn_auto *linn_auto_of(const linn_cascade *c);
 

@@ -1,5 +1,6 @@
 /* create.c - a cascade of models: sessions, batches and drafters as the settings say. */
-#include "cascade/cascade.h"
+#include "cascade/auto.h"
+#include "cascade/profile.h"
 
 #include "base/error.h"
 #include "draft/maxgram.h"
@@ -95,6 +96,23 @@ static int make_statistical(parts *p, const linn_model *target, const linn_casca
     return rc;
 }
 
+static int assemble(linn_cascade **out, const parts *p, const linn_kmatrix *k,
+                    const linn_model *target, const linn_model *const *drafters,
+                    const linn_cascade_settings *s, linn_error *err)
+{
+    int rc = linn_cascade_assemble(out, k, p->levels, p->statistical, p->n_statistical,
+                                   linn_model_tokenizer(target), s, err);
+    if (rc || !s->profiles)
+        return rc;
+    uint64_t key = linn_profile_key(target, drafters, (size_t)k->n_models - 1, s);
+    rc = linn_auto_remember(*out, s->profiles, key, err);
+    if (rc) {
+        linn_cascade_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
                            const linn_model *target, const linn_model *const *drafters,
                            size_t n_drafters, const linn_cascade_settings *settings,
@@ -107,7 +125,9 @@ int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
     int rc = linn_kmatrix_make(&k, &s, n_drafters, err);
     if (rc)
         return rc;
-    if (s.shape == LINN_CASCADE_AUTO && !source->shared)
+    /* In rejection mode what is drafted decides which random numbers are used: a policy that reads
+     * clocks would take from a seed that it gives one text. */
+    if (s.shape == LINN_CASCADE_AUTO && s.verify == LINN_VERIFY_COUPLED && !source->shared)
         linn_kmatrix_open(&k);
     if (s.session.n_ctx == 0)
         s.session.n_ctx = linn_model_describe(target).n_ctx;
@@ -115,8 +135,7 @@ int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
     if (!rc && k.statistical)
         rc = make_statistical(&p, target, &s, err);
     if (!rc)
-        return linn_cascade_assemble(out, &k, p.levels, p.statistical, p.n_statistical,
-                                     linn_model_tokenizer(target), &s, err);
+        return assemble(out, &p, &k, target, drafters, &s, err);
     for (int i = 0; i < p.n_levels; i++)
         p.levels[i]->free(p.levels[i]);
     for (int i = 0; i < p.n_statistical; i++)

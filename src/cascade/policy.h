@@ -1,10 +1,10 @@
 /* policy.h - what is drafted next: the one question that the recursion asks.
  *
  * A policy is asked before every step of a draft who shall write on, and is told what came of
- * it. It may read clocks, learn and differ between runs: in coupled mode nothing that it says can
- * change the text, and in rejection mode nothing as long as it goes by the tokens before (a
- * token that was drawn is never taken back). Two are here: the K matrix (policy.c), and the
- * marginal rule (auto.h).
+ * it. In coupled mode nothing that it says can change the text, so it may read clocks, learn and
+ * differ between runs. (In rejection mode it must not: the distribution would stay, since a
+ * token that was drawn is never taken back, but a seed would no longer stand for a text.) Two are
+ * here: the K matrix (policy.c), and the marginal rule (auto.h).
  */
 #ifndef LINN_CASCADE_POLICY_H
 #define LINN_CASCADE_POLICY_H
@@ -22,10 +22,11 @@ struct linn_draft {
     int32_t before; /* the text's length before that step */
 
     /* for the marginal rule */
-    double value;     /* of one token that the reviewer adds, in nanoseconds */
-    double chance;    /* that all that is drafted passes */
-    int64_t start_ns; /* when it began */
-    unsigned silent;  /* bit j: level j had nothing to add */
+    double value;               /* of one token that the reviewer adds, in nanoseconds */
+    double chance;              /* that all that is drafted passes */
+    int64_t start_ns;           /* when it began */
+    double passes_ns, usual_ns; /* of all passes until then, as in auto.h */
+    unsigned silent;            /* bit j: level j had nothing to add */
     bool exploring;
 };
 
@@ -34,8 +35,8 @@ typedef struct linn_verdict {
     bool drafted;   /* the draft has a token there */
     bool passed;    /* and it may stay */
     linn_token own; /* if it did not pass, or where the draft is over: the reviewer's own token */
-    float margin;   /* how sure the reviewer is of what now stands there; of a level below the
-                       target, if the policy wants it */
+    float margin;   /* by how much the score of what now stands there exceeds the next best; of a
+                       coupled level below the target, if the policy wants it */
 } linn_verdict;
 
 typedef struct linn_cascade linn_cascade;

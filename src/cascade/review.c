@@ -14,8 +14,6 @@
 
 #include "kernels/noise.h"
 
-#include <math.h>
-
 /* ---- coupled ----------------------------------------------------------------------------- */
 
 static bool lenient_pass(linn_cascade *c, linn_token x, linn_token best, int32_t position)
@@ -56,13 +54,6 @@ static double fine_uniform(const uint32_t words[2])
     return ((double)bits + 0.5) * 0x1p-52;
 }
 
-/* The odds that the level gives a token: how sure it is of it. */
-static float odds(const linn_law *law, linn_token token)
-{
-    double p = linn_law_of(law, token);
-    return (float)(p < 1 ? p / (1 - p) : HUGE_VAL);
-}
-
 static linn_verdict judge_rejection(linn_cascade *c, int r, int above, int32_t position,
                                     bool drafted)
 {
@@ -74,9 +65,7 @@ static linn_verdict judge_rejection(linn_cascade *c, int r, int above, int32_t p
     if (!drafted) {
         if (above >= 0)
             linn_law_copy(law, &c->p);
-        linn_verdict own = {.own = linn_law_draw(&c->p, fine_uniform(words + 2))};
-        own.margin = odds(&c->p, own.own);
-        return own;
+        return (linn_verdict){.own = linn_law_draw(&c->p, fine_uniform(words + 2))};
     }
     double lenience = r > 0 ? c->lenience : 1;
     linn_verdict v = {.drafted = true,
@@ -84,12 +73,9 @@ static linn_verdict judge_rejection(linn_cascade *c, int r, int above, int32_t p
                                 linn_law_pass(&c->p, law, lenience, c->text[position])};
     if (v.passed && above < 0)
         return v;
-    v.margin = odds(&c->p, c->text[position]);
     linn_law_rest(&c->p, law, &c->rest);
-    if (!v.passed) {
+    if (!v.passed)
         v.own = linn_law_draw(&c->rest, fine_uniform(words + 2));
-        v.margin = odds(&c->p, v.own);
-    }
     if (above >= 0)
         linn_law_effective(&c->p, law, lenience, &c->rest, &c->scratch);
     return v;

@@ -1,10 +1,9 @@
 /* widths.c - see widths.h. */
 #include "cascade/widths.h"
 
-static const double STEP = 0.04;
-static const double FIRST_STEP = 0.5; /* of a point's second pass; then 1/2, 1/3 ... of it */
-static const double SLOPE = 0.25;     /* of T(1): a row more, where nothing is known */
-enum { SEEN_ENOUGH = 1000 };
+static const double STEP = 0.04, FIRST_STEP = 0.25;
+static const double SLOPE = 0.25; /* of T(1): a row more, where nothing is known */
+enum { SEEN_FEW = 5, SEEN_SOME = 24, SEEN_ENOUGH = 1000 }; /* passes */
 
 static const int32_t grid[LINN_WIDTH_GRID] = {1,  2,  3,  4,  6,   8,   12,  16, 24,
                                               32, 48, 64, 96, 128, 160, 192, 256};
@@ -33,21 +32,32 @@ double linn_widths_ns(const linn_widths *w, int32_t rows)
     return ns > w->ns[0] ? ns : w->ns[0];
 }
 
+/* Small steps of bounded size find the median: a pass that was interrupted counts as one. A point
+ * that few passes told of moves more, and falls more than it rises: nothing makes a pass faster
+ * than it is. */
+static double step(int32_t seen, double off)
+{
+    double down = STEP, up = STEP;
+    if (seen > 0 && seen < SEEN_FEW) {
+        down = 1;
+        up = FIRST_STEP;
+    } else if (seen > 0 && seen < SEEN_SOME) {
+        down = 4 * STEP;
+        up = 2 * STEP;
+    }
+    return off < -down ? -down : off > up ? up : off;
+}
+
 void linn_widths_learn(linn_widths *w, int32_t rows, double ns)
 {
     double expected = linn_widths_ns(w, rows);
-    if (expected <= 0)
+    if (expected <= 0 || !(ns > 0))
         return;
-    /* Small steps of bounded size find the median: a pass that was interrupted counts as one. */
     double off = ns / expected - 1;
-    double by = off < -STEP ? -STEP : off > STEP ? STEP : off;
     int at = point_below(w, rows);
     for (int i = 0; i < w->n_measured; i++) {
         bool near = i == at || (i == at + 1 && rows > grid[at]);
-        double most = near && w->seen[i] ? FIRST_STEP / w->seen[i] : 0, mine = by;
-        if (most > STEP) /* a point that few passes told of moves more */
-            mine = off < -most ? -most : off > most ? most : off;
-        w->ns[i] *= 1 + (near ? mine : by / 8);
+        w->ns[i] *= 1 + (near ? step(w->seen[i], off) : step(0, off) / 8);
         w->seen[i] += near && w->seen[i] > 0 && w->seen[i] < SEEN_ENOUGH;
     }
 }
@@ -73,8 +83,19 @@ static void guess(linn_widths *w, double row_ns)
     }
 }
 
+void linn_widths_guess(linn_widths *w, const linn_widths *like, double scale)
+{
+    if (w->n_measured > 0)
+        return;
+    *w = (linn_widths){.n_measured = like->n_measured};
+    for (int i = 0; i < LINN_WIDTH_GRID; i++)
+        w->ns[i] = like->ns[i] * scale;
+}
+
 void linn_widths_discover(linn_widths *w, int32_t rows, double ns, double row_ns)
 {
+    if (!(ns > 0))
+        return;
     if (w->n_measured == 0) {
         w->n_measured = LINN_WIDTH_GRID;
         w->ns[0] = ns / (1 + SLOPE * (rows - 1));
@@ -82,15 +103,11 @@ void linn_widths_discover(linn_widths *w, int32_t rows, double ns, double row_ns
     }
     int at = point_below(w, rows);
     at += at + 1 < LINN_WIDTH_GRID && rows - grid[at] > grid[at + 1] - rows;
-    if (w->seen[at]) {
-        linn_widths_learn(w, rows, ns);
-        return;
-    }
-    /* So many rows cost no less than one, and no more than as many passes, twice over. */
-    double least = w->ns[0], most = 2 * w->ns[0] * rows;
-    if (at > 0)
-        ns = ns < least ? least : ns > most ? most : ns;
-    w->ns[at] *= ns / linn_widths_ns(w, rows);
-    w->seen[at] = 1;
-    guess(w, row_ns > 0 ? row_ns : SLOPE * w->ns[0]);
+    if (w->seen[at] == 0)
+        w->seen[at] = 1; /* it moves by large steps */
+    linn_widths_learn(w, rows, ns);
+    if (w->seen[at] <= SEEN_FEW)
+        guess(w, row_ns > 0 ? row_ns : SLOPE * w->ns[0]);
+    for (int i = 1; i < LINN_WIDTH_GRID; i++) /* one row after the other is possible, too */
+        w->ns[i] = w->ns[i] < grid[i] * w->ns[0] ? w->ns[i] : grid[i] * w->ns[0];
 }

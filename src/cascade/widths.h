@@ -25,7 +25,10 @@ double linn_widths_ns(const linn_widths *w, int32_t rows);
 /* A pass of that many rows took so long. */
 void linn_widths_learn(linn_widths *w, int32_t rows, double ns);
 /* The same where no point was measured before. Until a wider pass comes, each row more is taken to
- * cost row_ns (0: unknown). */
+ * cost row_ns (0: unknown). One slow pass never says that a width is slow: it may be the machine.
+ */
+/* Where nothing is known: as that of another model. */
+void linn_widths_guess(linn_widths *w, const linn_widths *like, double scale);
 void linn_widths_discover(linn_widths *w, int32_t rows, double ns, double row_ns);
 
 #endif

@@ -7,6 +7,7 @@
 #include "models.h"
 #include "options.h"
 #include "output.h"
+#include "profiles.h"
 #include "progress.h"
 #include "prompt.h"
 #include "report.h"
@@ -27,7 +28,7 @@ typedef struct settings {
     int64_t n, top_k, seed, threads, ctx, k, block;
     double temperature, top_p, min_p, repeat, presence, frequency, lenience;
     int shape, verify, rule, kv;
-    bool no_maxgram, chat, color, stats, json, ids;
+    bool no_maxgram, no_profile, chat, color, stats, json, ids;
 } settings;
 
 static const char *const shape_names[] = {"auto", "off", "maxgram", "spec", "K", NULL};
@@ -73,8 +74,12 @@ static const linn_option options[] = {
                "A smaller model of the same vocabulary that drafts. May be given several times, "
                "the largest first"),
     LINN_CHOICE(0, "cascade", settings, shape, shape_names,
-                "auto: all drafters and Max-Gram; off: MODEL alone; maxgram: drafts from what was "
-                "said before only; spec: the first drafter only; K: as the K matrix says"),
+                "auto: decides as it goes who drafts how much, if anybody; off: MODEL alone; "
+                "maxgram: drafts from what was said before only; spec: the first drafter only; K: "
+                "as the K matrix says"),
+    LINN_FLAG(0, "no-profile", settings, no_profile,
+              "auto: neither use nor keep what it learns of these models "
+              "($XDG_CACHE_HOME/linn)"),
     LINN_INTEGER(0, "k", "N", settings, k, 1, 255,
                  "spec, maxgram: tokens drafted before MODEL reviews them"),
     LINN_TEXT(0, "k-matrix", "ROWS", settings, matrix,
@@ -194,8 +199,11 @@ static int open_cascade(run *r)
     const settings *s = r->s;
     linn_cascade_settings c = linn_cascade_settings_default();
     int32_t matrix[MAX_ORDER * MAX_ORDER];
+    char folder[PATH_MAX];
     linn_error err;
     c.shape = (linn_shape)s->shape;
+    if (s->shape == LINN_CASCADE_AUTO && !s->no_profile)
+        c.profiles = linn_cli_profiles(folder);
     c.k = (int32_t)s->k;
     c.block = (int32_t)s->block;
     c.maxgram = !s->no_maxgram;
@@ -218,6 +226,8 @@ static int open_cascade(run *r)
                                  &c, &err);
     if (rc == LINN_EINVAL)
         return linn_cli_misuse(r->self, "%s", err.message);
+    if (!rc)
+        linn_cli_profile_found(r->self, r->cascade);
     return rc ? linn_cli_fail(r->self, "%s", err.message) : LINN_PARSED;
 }
 
@@ -334,7 +344,10 @@ static int generate(run *r)
     const settings *s = r->s;
     linn_stats stats;
     linn_error err;
-    linn_report report = {.stats = &stats, .seed = (uint64_t)s->seed, .engine = r->models.engine};
+    linn_report report = {.stats = &stats,
+                          .seed = (uint64_t)s->seed,
+                          .engine = r->models.engine,
+                          .cascade = r->cascade};
     linn_request request = {
         .prompt = r->prompt,
         .n_prompt = r->n_prompt,
@@ -407,6 +420,7 @@ static int run_command(const linn_command *self, int argc, char **argv)
     if (status == LINN_PARSED) {
         linn_cli_interrupt_watch();
         status = generate(&r);
+        linn_cli_profile_keep(self, r.cascade);
         status = linn_cli_output_finish(&r.out, self, status);
     }
     free_run(&r);

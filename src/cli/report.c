@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { MOST_WORDS = 2000 };
+
 const char *linn_cli_finish_name(linn_finish finish)
 {
     static const char *const names[] = {
@@ -68,8 +70,14 @@ void linn_cli_report_json(linn_cli_output *out, const linn_report *r)
         linn_cli_print(out, i ? ", " : "");
         print_level(out, &s->levels[i]);
     }
+    linn_cli_print(out, "], \"auto\": ");
+    char words[MOST_WORDS];
+    if (linn_cascade_explain(r->cascade, words, sizeof words) > 0)
+        linn_cli_json_string(out, words, strlen(words));
+    else
+        linn_cli_print(out, "null");
     linn_cli_print(out,
-                   "], \"swi_ms\": %.4f, \"swi_pw\": %.4f, \"threads\": %d, \"cpu\": \"%s\", "
+                   ", \"swi_ms\": %.4f, \"swi_pw\": %.4f, \"threads\": %d, \"cpu\": \"%s\", "
                    "\"version\": \"%s\", \"numeric_version\": %d}",
                    s->swi_ms, s->swi_pw, linn_engine_threads(r->engine), linn_engine_cpu(r->engine),
                    linn_version(), linn_numeric_version());
@@ -154,6 +162,9 @@ void linn_cli_report_table(const linn_report *r)
             "; ended by %s; %d threads, %s; numeric version %d\n",
             s->prompt_ms * 1e-3, s->swi_ms, s->swi_pw, r->seed, linn_cli_finish_name(r->finish),
             linn_engine_threads(r->engine), linn_engine_cpu(r->engine), linn_numeric_version());
+    char words[MOST_WORDS];
+    if (linn_cascade_explain(r->cascade, words, sizeof words) > 0)
+        fprintf(stderr, "%s\n", words);
 }
 
 void linn_cli_report_legend(const linn_stats *s)

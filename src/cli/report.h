@@ -11,6 +11,7 @@ typedef struct linn_report {
     linn_finish finish;
     uint64_t seed;
     const linn_engine *engine;
+    const linn_cascade *cascade;
 } linn_report;
 
 const char *linn_cli_finish_name(linn_finish finish); /* "length" */

@@ -6,6 +6,7 @@
 #include "draft/ngram.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -17,39 +18,18 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "n-gram tables are used
 
 /* ---- numbers in the format ------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t h, uint64_t x)
-{
-    h = (h ^ x) * 0x9e3779b97f4a7c15u;
-    return h ^ h >> 32;
-}
-
 uint64_t linn_ngram_hash(const linn_token *newest_first, int n)
 {
     uint64_t h = 0x243f6a8885a308d3u * (uint64_t)n;
     for (int i = 0; i < n; i++)
-        h = mix(h, (uint64_t)(uint32_t)newest_first[i]);
-    return mix(h, 0x8000000000000000u);
-}
-
-/* Of the bytes from `from` on; short ends are filled with zeros, and the size counts. */
-static uint64_t hash_bytes(uint64_t h, const uint8_t *data, size_t size)
-{
-    uint64_t word;
-    size_t i = 0;
-    for (; i + sizeof word <= size; i += sizeof word) {
-        memcpy(&word, data + i, sizeof word);
-        h = mix(h, word);
-    }
-    word = 0;
-    if (i < size)
-        memcpy(&word, data + i, size - i);
-    return mix(mix(h, word), size);
+        h = linn_hash_mix(h, (uint64_t)(uint32_t)newest_first[i]);
+    return linn_hash_mix(h, 0x8000000000000000u);
 }
 
 uint64_t linn_ngram_checksum(const void *data, size_t size)
 {
     const size_t from = offsetof(linn_ngram_header, checksum) + sizeof(uint64_t);
-    return hash_bytes(LINN_NGRAM_VERSION, (const uint8_t *)data + from, size - from);
+    return linn_hash_bytes(LINN_NGRAM_VERSION, (const uint8_t *)data + from, size - from);
 }
 
 uint64_t linn_ngram_fingerprint(const linn_tokenizer *t, uint64_t n)
@@ -58,7 +38,7 @@ uint64_t linn_ngram_fingerprint(const linn_tokenizer *t, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         size_t length = 0;
         const char *bytes = linn_token_bytes(t, (linn_token)i, true, &length);
-        h = hash_bytes(h, (const uint8_t *)bytes, length);
+        h = linn_hash_bytes(h, bytes, length);
     }
     return h ? h : 1;
 }

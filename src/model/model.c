@@ -1,6 +1,7 @@
 /* model.c - opens models; see model.h. */
 #include "model/model.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "tokenizer/tokenizer.h"
 
 #include <stdlib.h>
@@ -34,6 +35,23 @@ static int check_vocabulary(const linn_model *m, linn_error *err)
     return LINN_OK;
 }
 
+/* Of names, types and shapes, and of some bytes at the beginning, middle and end of each tensor. */
+static uint64_t identity_of(const linn_file *f)
+{
+    enum { SAMPLE = 64 };
+    uint64_t h = linn_file_tensors(f);
+    for (size_t i = 0; i < linn_file_tensors(f); i++) {
+        const linn_tensor *t = linn_file_tensor_at(f, i);
+        size_t n = t->size < SAMPLE ? t->size : SAMPLE;
+        h = linn_hash_bytes(h, t->name.data, t->name.length);
+        h = linn_hash_bytes(h, t->shape, sizeof t->shape);
+        h = linn_hash_mix(h, t->type);
+        for (size_t at = 0; at < 3 && t->data; at++)
+            h = linn_hash_bytes(h, (const char *)t->data + (t->size - n) / 2 * at, n);
+    }
+    return h;
+}
+
 int linn_model_load(linn_model **out, linn_engine *e, linn_file *file, bool mapped, linn_error *err)
 {
     *out = NULL;
@@ -44,6 +62,7 @@ int linn_model_load(linn_model **out, linn_engine *e, linn_file *file, bool mapp
     }
     m->engine = e;
     m->file = file;
+    m->identity = identity_of(file);
     m->backend = &linn_backend_cpu;
     int rc = linn_params_read(&m->params, file, err);
     if (rc == LINN_OK)
@@ -99,6 +118,8 @@ linn_model_info linn_model_describe(const linn_model *m)
         .n_ff = p->n_ff,
         .n_parameters = m->tensors.n_parameters,
         .weight_bytes = m->backend->weight_bytes(m->weights),
+        .identity = m->identity,
+        .engine = m->engine,
     };
 }
 

@@ -14,6 +14,7 @@ struct linn_model {
     linn_tensors tensors;
     linn_weights *weights;
     char *name;
+    uint64_t identity;
 };
 
 /* A model from a parsed file, which it takes over (on failure too). `mapped`: the file was opened
