@@ -77,7 +77,8 @@ class Cascade(Case):
         if side["name"] != "plain":
             drafted = sum(sum(x["drafted"]) for x in levels)
             self.assertEqual(drafted, levels[0]["reviewed"])
-            self.assertAlmostEqual(every["accepted"], levels[0]["approved"] / drafted, delta=1e-5)
+            if drafted > 0:  # auto may find that nothing pays
+                self.assertAlmostEqual(every["accepted"], levels[0]["approved"] / drafted, delta=1e-5)
 
     def test_best_k(self):
         said = self.bench("--prompts", PROMPTS, "--limit", "2", "--methods", "spec", "-d", "rill", "--temp", "0",
