@@ -260,6 +260,7 @@ typedef struct linn_cascade_settings {
     linn_session_settings session; /* of every level; its n_ctx limits prompt and text together */
     const char *profiles; /* AUTO: a folder where it looks for what it learned of these models
                              before; borrowed while creating; NULL: it begins anew */
+    float explore;        /* AUTO: share of the time that may be lost to try what is not used */
 } linn_cascade_settings;
 LINN_API linn_cascade_settings linn_cascade_settings_default(void);
 

@@ -137,6 +137,9 @@ LINN_API int linn_plan_simulate(const linn_plan *p, const linn_plan_cascade *c, 
 LINN_API int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_cascade *out,
                             linn_forecast *forecast, linn_error *err);
 
+/* What a cascade of shape auto has learned, as figures in nanoseconds; LINN_EINVAL when nothing. */
+LINN_API int linn_plan_learned(const linn_cascade *c, linn_plan *out, linn_error *err);
+
 /* ---- measuring ---------------------------------------------------------------------------- */
 
 /* Bytes a second that the engine's threads together read from `bytes` of memory (best of rounds).

@@ -11,7 +11,7 @@
  * step, after which all is asked again, since its margin says more than its average.
  *
  * Where nothing pays it is plain decoding, and costs one look at Max-Gram's guess a token, which is
- * scored for free. What is not used is tried now and then, for at most EXPLORE of the time, so that
+ * scored for free. What is not used is tried now and then, for a small share of the time, so that
  * it is found out when it begins to pay. A drafter that was not used has not read the text
  * either; what it must catch up on is part of its cost.
  */
@@ -24,9 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double EXPLORE = 0.005; /* of the time, all sources together */
-static const double WORTH = 0.01;    /* of a token's value: less gain is not worth the trouble */
-static const double KEEP = 0.97;     /* of spent_ns and made, at each step */
+static const double WORTH = 0.01; /* of a token's value: less gain is not worth the trouble */
+static const double KEEP = 0.97;  /* of spent_ns and made, at each step */
 enum {
     FEW_ROWS = 8,     /* more than this at once is reading */
     FEW_TOKENS = 4,   /* as many or less say little about what a level's tokens cost */
@@ -126,6 +125,8 @@ static void ask(linn_auto *a, linn_cascade *c, const linn_draft *d, int i)
     memcpy(a->proposals[i], c->proposals, (size_t)n * sizeof *c->proposals);
     a->n_proposals[i] = n;
     linn_shadow *s = &a->shadows[d->reviewer][i];
+    a->n_asked += d->reviewer == 0 && i == 0;
+    a->n_answered += d->reviewer == 0 && i == 0 && n > 0;
     s->position = n > 0 ? c->length : -1;
     if (n > 0) {
         s->token = c->proposals[0].token;
@@ -197,10 +198,12 @@ static void weigh_model(linn_auto *a, linn_cascade *c, const linn_draft *d, int 
 /* ---- trying what is not used -------------------------------------------------------------------
  */
 
-static offer try_one(linn_auto *a, linn_cascade *c, int32_t rows)
+/* The next in turn of the sources below the reviewer, if its allowance will do. */
+static offer try_one(linn_auto *a, linn_cascade *c, int r, int32_t rows)
 {
-    int source = 1 + (int)(a->n_tries % (uint64_t)(a->n_sources - 1));
-    int32_t tokens = 1 + (int32_t)(a->n_tries / (uint64_t)(a->n_sources - 1) % 3);
+    uint64_t n_sources = (uint64_t)(a->n_sources - 1 - r), turn = a->n_tries++;
+    int source = r + 1 + (int)(turn % n_sources);
+    int32_t tokens = 1 + (int32_t)(turn / n_sources % 3);
     double cost = 0;
     if (source < a->n_models) {
         int32_t to_read;
@@ -212,10 +215,11 @@ static offer try_one(linn_auto *a, linn_cascade *c, int32_t rows)
         int32_t n = a->n_proposals[source - a->n_models];
         tokens = tokens < n ? tokens : n;
     }
-    cost += linn_auto_pass_ns(a, 0, rows + tokens) - linn_auto_pass_ns(a, 0, rows);
-    a->n_tries++;
+    cost += linn_auto_pass_ns(a, r, rows + tokens) - linn_auto_pass_ns(a, r, rows);
     if (tokens == 0 || cost > a->allowance[source])
         return (offer){0};
+    if (r > 0) /* of the target it is known what was lost, afterwards */
+        a->allowance[source] -= cost;
     a->n_explored++;
     return (offer){source, tokens, 0};
 }
@@ -278,8 +282,8 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
     for (int j = r + 1; j < a->n_models; j++)
         if (!(d->silent >> j & 1))
             weigh_model(a, c, d, j, rows, &best);
-    if (best.source == 0 && r == 0 && c->length == d->base) {
-        best = try_one(a, c, rows);
+    if (best.source == 0 && c->length == d->base) {
+        best = try_one(a, c, r, rows);
         d->exploring = best.source > 0;
     }
     if (best.source < a->n_models)
@@ -351,7 +355,7 @@ static void learn_plain(linn_auto *a, double ns)
 
 static void earn_allowances(linn_auto *a, double ns)
 {
-    double share = EXPLORE * ns / (a->n_sources - 1);
+    double share = a->explore * ns / (a->n_sources - 1);
     for (int s = 1; s < a->n_sources; s++) {
         linn_tally t = a->calibration.all[a->calibration.heat][0][s][LINN_ALL_BINS];
         a->allowance[s] += t.passed + t.failed < KNOWN_WELL ? share : share / 4;
@@ -413,7 +417,7 @@ linn_auto *linn_auto_of(const linn_cascade *c)
     return c->policy->free == free_auto ? (linn_auto *)c->policy : NULL;
 }
 
-int linn_auto_install(linn_cascade *c, linn_error *err)
+int linn_auto_install(linn_cascade *c, double explore, linn_error *err)
 {
     linn_auto *a = calloc(1, sizeof *a);
     if (!a)
@@ -425,6 +429,7 @@ int linn_auto_install(linn_cascade *c, linn_error *err)
                               .judged = judged,
                               .reviewed = reviewed,
                               .free = free_auto};
+    a->explore = explore;
     a->n_models = c->k.n_models;
     a->n_sources = c->k.n_models + c->n_statistical;
     a->source = linn_alloc((size_t)c->n_ctx, sizeof *a->source);

@@ -34,6 +34,7 @@ typedef struct linn_auto {
     linn_proposal proposals[2][LINN_OPEN_DRAFT]; /* what each statistical drafter says now */
     int32_t n_proposals[2];
     double ask_ns[2], ask_gain[2];     /* of a drafter that is slow to ask: cost and use of late */
+    double explore;                    /* share of the time for that */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
     uint64_t n_tries;
     double plain_ns; /* a token without drafting, sampling and all; 0: unknown */
@@ -41,6 +42,7 @@ typedef struct linn_auto {
     double passes_ns, usual_ns; /* all passes, and no more than twice what each was to take */
     bool read_now;              /* a level has read more than a few tokens in this round */
     /* since it was made */
+    uint64_t n_asked, n_answered; /* of the first statistical drafter, for the target */
     uint64_t n_rounds, n_drafted_rounds, n_explored;
     /* the profile */
     char *profile; /* its path; NULL: none is kept */
@@ -49,7 +51,7 @@ typedef struct linn_auto {
 } linn_auto;
 
 /* Takes the place of the cascade's fixed policy. The K matrix must be open. */
-int linn_auto_install(linn_cascade *c, linn_error *err);
+int linn_auto_install(linn_cascade *c, double explore, linn_error *err);
 /* Takes what the profile of that key in a folder holds, if it is one, and will save it there. */
 int linn_auto_remember(linn_cascade *c, const char *folder, uint64_t key, linn_error *err);
 /* NULL: another policy is at work. */

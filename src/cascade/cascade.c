@@ -76,7 +76,7 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
     c->policy = &c->fixed;
     int rc = make_room(c, err);
     if (!rc && k->open)
-        rc = linn_auto_install(c, err);
+        rc = linn_auto_install(c, (double)s->explore, err);
     if (rc)
         linn_cascade_free(c);
     else

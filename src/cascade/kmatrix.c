@@ -16,6 +16,7 @@ linn_cascade_settings linn_cascade_settings_default(void)
         .lenience = 1,
         .lenience_rule = LINN_LENIENCE_SCORE,
         .verify = LINN_VERIFY_COUPLED,
+        .explore = 0.005f,
     };
 }
 
@@ -31,6 +32,8 @@ static int check_settings(const linn_cascade_settings *s, linn_error *err)
     if (!(s->lenience >= 1) || !isfinite(s->lenience))
         return linn_fail(err, LINN_EINVAL, "lenience %g: must be a number of at least 1",
                          (double)s->lenience);
+    if (!(s->explore >= 0) || s->explore > 1)
+        return linn_fail(err, LINN_EINVAL, "explore %g: must be from 0 to 1", (double)s->explore);
     if (s->k < 1 || s->k > LINN_MAX_DRAFT)
         return linn_fail(err, LINN_EINVAL, "k %d: must be from 1 to %d tokens", s->k,
                          LINN_MAX_DRAFT);

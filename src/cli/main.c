@@ -21,6 +21,7 @@ extern const linn_command linn_command_quantize;
 extern const linn_command linn_command_run;
 extern const linn_command linn_command_serve;
 extern const linn_command linn_command_tokenize;
+extern const linn_command linn_command_tune;
 
 /* In the order in which --help lists them, one a line. */
 /* clang-format off */
@@ -32,6 +33,7 @@ static const linn_command *const commands[] = {
     &linn_command_logits,
     &linn_command_bench,
     &linn_command_plan,
+    &linn_command_tune,
     &linn_command_ngram,
     &linn_command_quantize,
     &linn_command_tokenize,
