@@ -1,4 +1,4 @@
-/* pack.c - interleaving 16 rows of quantised weights; pack.h has the pictures. */
+/* pack.c - interleaving rows of weights; pack.h has the pictures. */
 #include "kernels/pack.h"
 #include "quant/blocks.h"
 
@@ -235,18 +235,67 @@ SAME_SIZE(Q6_K, q6_k);
 SAME_SIZE(IQ4_XS, iq4_xs);
 #undef SAME_SIZE
 
+/* ---- plain formats --------------------------------------------------------------------------- */
+
+enum { STEP = LINN_PACK_STEP, PLAIN_ROWS = LINN_PACK_PLAIN_ROWS };
+
+/* Bytes of a value of a plain format; 0: it is none. */
+static size_t plain_value(uint32_t type)
+{
+    return type == LINN_TYPE_F32 ? 4 : type == LINN_TYPE_F16 || type == LINN_TYPE_BF16 ? 2 : 0;
+}
+
+/* n rows of 8 (the others are zeros), steps of `size` bytes a row */
+static inline __attribute__((always_inline)) void put_steps(const linn_matrix *w, int32_t row,
+                                                            int32_t n, size_t size, char *out)
+{
+    size_t whole = (size_t)w->n_cols / STEP, rest = (size_t)w->n_cols % STEP * (size / STEP);
+    const char *from = (const char *)w->data + (size_t)row * w->row_bytes;
+    if (n < PLAIN_ROWS)
+        memset(out, 0, linn_packed_plain((size_t)w->n_cols, size / STEP));
+    for (size_t s = 0; s < whole; s++, from += size, out += PLAIN_ROWS * size)
+        for (int32_t r = 0; r < n; r++)
+            memcpy(out + (size_t)r * size, from + (size_t)r * w->row_bytes, size);
+    for (int32_t r = 0; r < n && rest > 0; r++) {
+        memset(out + (size_t)r * size, 0, size);
+        memcpy(out + (size_t)r * size, from + (size_t)r * w->row_bytes, rest);
+    }
+}
+
+static void pack_plain(const linn_matrix *w, int32_t begin, int32_t end, char *packed)
+{
+    size_t value = plain_value(w->type), group = linn_packed_plain((size_t)w->n_cols, value);
+    int32_t all = (end + ROWS - 1) / ROWS * ROWS;
+    for (int32_t row = begin; row < all; row += PLAIN_ROWS) {
+        char *out = packed + (size_t)(row / PLAIN_ROWS) * group;
+        int32_t n = end - row < 0 ? 0 : end - row < PLAIN_ROWS ? end - row : PLAIN_ROWS;
+        if (value == 4)
+            put_steps(w, row, n, STEP * 4, out);
+        else
+            put_steps(w, row, n, STEP * 2, out);
+    }
+}
+
+/* ---- all formats ----------------------------------------------------------------------------- */
+
 size_t linn_packed_bytes(const linn_matrix *w)
 {
+    size_t groups = ((size_t)w->n_rows + ROWS - 1) / ROWS, value = plain_value(w->type);
+    if (value > 0)
+        return groups * (ROWS / PLAIN_ROWS) * linn_packed_plain((size_t)w->n_cols, value);
     const format *f = &formats[w->type];
     if (!f->pack)
         return 0;
-    size_t groups = ((size_t)w->n_rows + ROWS - 1) / ROWS;
     size_t n_blocks = (size_t)w->n_cols / linn_type_find(w->type)->block;
     return groups * linn_packed_group(n_blocks, f->head, f->body);
 }
 
 void linn_pack(const linn_matrix *w, int32_t begin, int32_t end, void *packed)
 {
+    if (plain_value(w->type) > 0) {
+        pack_plain(w, begin, end, packed);
+        return;
+    }
     const format *f = &formats[w->type];
     const linn_type_info *info = linn_type_find(w->type);
     size_t n_blocks = (size_t)w->n_cols / info->block;

@@ -48,7 +48,11 @@
  * of row r, low four bits of each; sc_h, 32 bytes: byte 2 r + j, from bit 0: the high two bits of
  * sc[4j], sc[4j+1], sc[4j+2], sc[4j+3].
  *
- * F32, F16 and BF16 are multiplied as the file has them: their reductions run along a row.
+ * F32, F16 and BF16: their reductions run along a row, in 8 lanes by k mod 8. So 8 rows are
+ * interleaved by 8 values, a *step*; a last step is filled up with zeros, and the number of rows
+ * to a multiple of 16.
+ *
+ *     step     | row 0: k .. k+7 | row 1: k .. k+7 | ... | row 7: k .. k+7 |
  */
 #ifndef LINN_KERNELS_PACK_H
 #define LINN_KERNELS_PACK_H
@@ -59,6 +63,8 @@
 
 enum { LINN_PACK_ROWS = 16, LINN_PACK_LINE = 64 };
 static_assert(LINN_ROW_GRAIN % LINN_PACK_ROWS == 0, "products are split between groups");
+
+enum { LINN_PACK_PLAIN_ROWS = 8, LINN_PACK_STEP = 8 };
 
 /* Bytes of a group's head and body for one block. */
 enum {
@@ -92,6 +98,13 @@ enum {
 /* linn_kernels.packed_bytes and .pack of the tables that read this layout. */
 size_t linn_packed_bytes(const linn_matrix *w);
 void linn_pack(const linn_matrix *w, int32_t begin, int32_t end, void *packed);
+
+/* Bytes of 8 rows of `k` plain values of `value` bytes. */
+static inline size_t linn_packed_plain(size_t k, size_t value)
+{
+    return (k + LINN_PACK_STEP - 1) / LINN_PACK_STEP *
+           ((size_t)LINN_PACK_STEP * LINN_PACK_PLAIN_ROWS * value);
+}
 
 static inline size_t linn_packed_heads(size_t n_blocks, size_t head)
 {
