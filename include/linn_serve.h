@@ -44,7 +44,7 @@ typedef struct linn_server_settings {
     double header_seconds;   /* to send a request's head: 10 */
     double body_seconds;     /* to send its body: 30 */
     double idle_seconds;     /* between requests on one connection: 60 */
-    double send_seconds;     /* in which a client must take something, and at the end all: 30 */
+    double send_seconds; /* in which a client must take some of a stream, or all of an answer: 30 */
     double deadline_seconds; /* for a whole request, its text is cut there; 0: none */
     double grace_seconds;    /* for what runs when linn_server_stop is called: 30 */
 

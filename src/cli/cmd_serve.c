@@ -84,7 +84,7 @@ static const linn_option options[] = {
     LINN_REAL(0, "idle-time", "S", settings, idle, 0, 86400,
               "Seconds that a connection may be idle between requests", .above_min = true),
     LINN_REAL(0, "send-time", "S", settings, send, 0, 86400,
-              "Seconds in which a client must take some of its answer, and at the end all",
+              "Seconds in which a client must take some of a stream, or all of an answer",
               .above_min = true),
     LINN_REAL(0, "deadline", "S", settings, deadline, 0, 86400,
               "Seconds for a whole request; its text is cut there; 0: no limit"),

@@ -140,6 +140,7 @@ static ssize_t read_stream(void *user, uint64_t position, char *buffer, size_t m
     ssize_t n = 0;
     (void)position;
     pthread_mutex_lock(&e->lock);
+    linn_phase phase = LINN_PHASE_SEND; /* what was handed over before has been taken */
     size_t waiting = e->out.n - e->n_taken;
     if (waiting > 0) {
         n = (ssize_t)(waiting < most ? waiting : most);
@@ -153,11 +154,11 @@ static ssize_t read_stream(void *user, uint64_t position, char *buffer, size_t m
     } else if (e->n_left == 0) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
+        phase = LINN_PHASE_ANSWER;
         e->suspended = true;
         MHD_suspend_connection(e->connection);
     }
-    if (e->n_left == 0)
-        linn_server_phase(e->line, LINN_PHASE_SEND);
+    linn_server_phase(e->line, phase);
     pthread_mutex_unlock(&e->lock);
     return n;
 }

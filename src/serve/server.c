@@ -106,8 +106,6 @@ static int open_socket(linn_server *s, int *fd, linn_error *err)
 
 void linn_server_phase(linn_line *l, linn_phase phase)
 {
-    if (l->phase == phase)
-        return;
     l->phase = phase;
     l->since_ns = linn_now_ns();
 }
@@ -132,6 +130,7 @@ static void begin_line(linn_server *s, struct MHD_Connection *connection, void *
 static void end_line(linn_server *s, linn_line *l)
 {
     s->metrics.open_connections--;
+    s->again = true;
     if (!l)
         return;
     *l->link = l->next;
@@ -192,12 +191,17 @@ static void sweep(linn_server *s, int64_t now)
     if (now - s->swept_ns < SWEEP_MS * 1000000LL)
         return;
     s->swept_ns = now;
-    for (linn_line *l = s->lines; l; l = l->next)
-        if ((double)(now - l->since_ns) * 1e-9 > limit_of(&s->settings, l)) {
-            shutdown(l->fd, SHUT_RDWR);
-            l->since_ns = now;
-            s->metrics.cut_connections++;
-        }
+    for (linn_line *l = s->lines; l; l = l->next) {
+        if ((double)(now - l->since_ns) * 1e-9 <= limit_of(&s->settings, l))
+            continue;
+        /* What a client does not take must not stay in the kernel either. */
+        const struct linger reset = {.l_onoff = 1};
+        if (l->phase == LINN_PHASE_SEND)
+            setsockopt(l->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        shutdown(l->fd, SHUT_RDWR);
+        l->since_ns = now;
+        s->metrics.cut_connections++;
+    }
 }
 
 /* Frees the exchanges that are over. */
@@ -254,12 +258,9 @@ static int name_things(linn_server *s, linn_error *err)
 static int open_daemon(linn_server *s, int fd, linn_error *err)
 {
     const linn_server_settings *set = &s->settings;
-    double longest = fmax(fmax(set->header_seconds, set->body_seconds),
-                          fmax(set->idle_seconds, set->send_seconds));
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_LIMIT, set->max_connections, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)ceil(longest) + 1, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_BYTES, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s},
@@ -454,9 +455,12 @@ static bool go_on(linn_server *s, int64_t now)
     return !s->draining || (s->n_exchanges > 0 && !(s->cut && now >= s->cut_until_ns));
 }
 
-static int wait_ms(const linn_server *s, int most)
+static int wait_ms(linn_server *s, int most)
 {
     unsigned MHD_LONG_LONG ms;
+    if (s->again) /* at its limit, libmicrohttpd listens again only when it is run once more */
+        most = 0;
+    s->again = false;
     if (MHD_get_timeout(s->daemon, &ms) == MHD_YES && ms < (unsigned MHD_LONG_LONG)most)
         most = (int)ms;
     return (s->lines || s->draining) && most > SWEEP_MS ? SWEEP_MS : most;

@@ -33,8 +33,8 @@ typedef struct linn_exchange linn_exchange;
 typedef enum linn_phase {
     LINN_PHASE_HEAD,   /* a request's head is to come, perhaps the next one's */
     LINN_PHASE_BODY,   /* its body is */
-    LINN_PHASE_ANSWER, /* we write, or think */
-    LINN_PHASE_SEND,   /* all is written, the client has not taken it yet */
+    LINN_PHASE_ANSWER, /* it is ours to say something */
+    LINN_PHASE_SEND,   /* something was said that the client has not taken yet */
 } linn_phase;
 
 typedef struct linn_line {
@@ -106,14 +106,15 @@ struct linn_server {
     linn_exchange *exchanges;
     int32_t n_exchanges, n_done; /* done: their connection is */
     bool draining, cut;
+    bool again; /* a connection has ended: no waiting before the next round */
     int64_t drain_until_ns, cut_until_ns, swept_ns;
 };
 
 /* server.c */
 /* One round of the event loop: waits for at most timeout_ms. False: the server has ended. */
 bool linn_server_step(linn_server *s, int timeout_ms);
-void linn_server_wake(linn_server *s); /* from any thread */
-void linn_server_phase(linn_line *l, linn_phase phase);
+void linn_server_wake(linn_server *s);                  /* from any thread */
+void linn_server_phase(linn_line *l, linn_phase phase); /* it begins now */
 /* Takes a connected socket as if it had been accepted. */
 bool linn_server_adopt(linn_server *s, int fd);
 
