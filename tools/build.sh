@@ -39,6 +39,11 @@ TABLE
     fuzz) cat <<'TABLE' ;;
 inc-clang sanitizer/asan_interface.h libclang-rt-dev
 TABLE
+    clients) cat <<'TABLE' ;;
+cmd node nodejs
+cmd npm npm
+cmd chromium chromium
+TABLE
     train) cat <<'TABLE' ;;
 py torch python3-torch
 py numpy python3-numpy
@@ -129,6 +134,23 @@ want_packages()
         echo "Installing $missing" >&2
         apt_install "$missing" || echo "Going on without: $missing" >&2
     done
+}
+
+# The npm packages of tests/clients, in build-node/, where node and npm are; else those tests
+# are skipped. Nothing is run of what comes, and a machine without network goes on soon.
+want_clients()
+{
+    wanted=tests/clients/package-lock.json
+    command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || return 0
+    ! cmp -s $wanted build-node/installed.json || return 0
+    mkdir -p build-node
+    cp tests/clients/package.json $wanted build-node/
+    if quietly "npm" npm ci --prefix build-node --ignore-scripts --no-audit --no-fund --fetch-retries=1 \
+        --fetch-timeout=60000; then
+        cp $wanted build-node/installed.json
+    else
+        echo "Going on without the tests of linn serve by other programs" >&2
+    fi
 }
 
 # quietly WHAT COMMAND...: shows the output of a command only when it fails.

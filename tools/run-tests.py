@@ -57,6 +57,8 @@ def count(test):
     """Cases of one program of meson's test log."""
     cases = count_cmocka(test.get("stdout", "")) + count_unittest(test.get("stderr", ""))
     result = test["result"]
+    if result == "SKIP" and not cases:
+        print(f"{test['name']}: {test.get('stdout', '').strip() or 'skipped'}")
     if result in ("SKIP", "EXPECTEDFAIL"):
         return cases or Counter(skipped=1)
     if result != "OK":
