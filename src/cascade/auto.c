@@ -29,6 +29,7 @@ static const double KEEP = 0.97;  /* of spent_ns and made, at each step */
 enum {
     FEW_ROWS = 8,     /* more than this at once is reading */
     FEW_TOKENS = 4,   /* as many or less say little about what a level's tokens cost */
+    PLAIN_TIMED = 8,  /* one in so many plain passes is timed with all around it */
     PLAIN_KNOWN = 32, /* plain passes until which one in four is plain, then one in 49 */
     KNOWN_WELL = 64,  /* tokens after which a source is tried more seldom */
 };
@@ -157,6 +158,7 @@ static void weigh_statistical(linn_auto *a, linn_cascade *c, const linn_draft *d
     ask(a, c, d, i);
     double ns = (double)(linn_now_ns() - start), other = best->gain > 0 ? best->gain : 0;
     weigh_proposals(a, d, i, rows, best);
+    c->stats->levels[source].ms += ns * 1e-6;
     double most = a->ask_ns[i] > 0 ? 4 * a->ask_ns[i] : linn_auto_pass_ns(a, 0, 1);
     ns = ns < 0 ? 0 : ns < most ? ns : most;
     a->ask_ns[i] = a->ask_ns[i] > 0 ? a->ask_ns[i] + (ns - a->ask_ns[i]) / 8 : ns;
@@ -260,12 +262,20 @@ static bool must_be_plain(linn_auto *a, const linn_cascade *c, const linn_draft 
     return a->rounds_since_plain >= (a->levels[0].widths.seen[0] < PLAIN_KNOWN ? 3 : 48);
 }
 
+/* The clock is read in rounds like those that drafted, and in some plain ones: they are alike, and
+ * looking at the clock takes as long as Max-Gram's guess. */
+static bool is_timed(const linn_auto *a)
+{
+    return a->rounds_since_plain > 0 || a->n_rounds % PLAIN_TIMED == 0;
+}
+
 static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
 {
     linn_auto *a = (linn_auto *)p;
     int r = d->reviewer;
-    if (!d->start_ns) {
-        d->start_ns = linn_now_ns();
+    if (!d->begun) {
+        d->begun = true;
+        d->start_ns = r > 0 || is_timed(a) ? linn_now_ns() : 0;
         d->passes_ns = a->passes_ns;
         d->usual_ns = a->usual_ns;
         d->value = value_of(a, d);
@@ -363,11 +373,17 @@ static void earn_allowances(linn_auto *a, double ns)
 }
 
 /* What a step took, less what the machine was busy with other things. */
-static double time_of(const linn_auto *a, const linn_draft *d)
+static double time_of(linn_auto *a, const linn_draft *d)
 {
+    double of_passes = a->usual_ns - d->usual_ns;
+    if (!d->start_ns)
+        return of_passes + a->between_ns;
     double all = (double)(linn_now_ns() - d->start_ns), passes = a->passes_ns - d->passes_ns;
-    double usual = a->usual_ns - d->usual_ns, between = all > passes ? all - passes : 0;
-    return usual + (between < usual ? between : usual);
+    double between = all > passes ? all - passes : 0;
+    between = between < of_passes ? between : of_passes;
+    if (d->reviewer == 0)
+        a->between_ns += (between - a->between_ns) / 8;
+    return of_passes + between;
 }
 
 static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
@@ -378,7 +394,7 @@ static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
     bool read = a->read_now;
     if (d->reviewer == 0)
         a->read_now = false;
-    double ns = d->start_ns ? time_of(a, d) : 0;
+    double ns = d->begun ? time_of(a, d) : 0;
     if (!(ns > 0) || added == 0)
         return;
     if (!read) {

@@ -37,6 +37,8 @@ typedef struct linn_auto {
     double explore;                    /* share of the time for that */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
     uint64_t n_tries;
+    double
+        between_ns;  /* from pass to pass of the target: sampling, and what drafts without passes */
     double plain_ns; /* a token without drafting, sampling and all; 0: unknown */
     int32_t rounds_since_plain;
     double passes_ns, usual_ns; /* all passes, and no more than twice what each was to take */

@@ -10,10 +10,8 @@
 
 int32_t linn_ask(linn_cascade *c, int i, int32_t n)
 {
-    int64_t start = linn_now_ns();
     c->proposer = i;
     c->n_proposed = c->statistical[i]->propose(c->statistical[i], n, c->proposals);
-    c->stats->levels[c->k.n_models + i].ms += (double)(linn_now_ns() - start) * 1e-6;
     return c->n_proposed;
 }
 
@@ -28,10 +26,14 @@ static bool weak(const linn_cascade *c)
 /* Asks one after the other; whoever is the last to know anything, however weak, is asked again. */
 static bool ask_all(linn_cascade *c, int32_t n)
 {
-    for (int turn = 0; turn < 2 * c->n_statistical; turn++)
-        if (linn_ask(c, turn % c->n_statistical, n) > 0 && (turn >= c->n_statistical || !weak(c)))
-            return true;
-    return false;
+    bool found = false;
+    for (int turn = 0; turn < 2 * c->n_statistical && !found; turn++) {
+        int i = turn % c->n_statistical;
+        int64_t start = linn_now_ns();
+        found = linn_ask(c, i, n) > 0 && (turn >= c->n_statistical || !weak(c));
+        c->stats->levels[c->k.n_models + i].ms += (double)(linn_now_ns() - start) * 1e-6;
+    }
+    return found;
 }
 
 int linn_policy_fixed(linn_policy *p, linn_cascade *c, linn_draft *d)

@@ -24,7 +24,8 @@ struct linn_draft {
     /* for the marginal rule */
     double value;               /* of one token that the reviewer adds, in nanoseconds */
     double chance;              /* that all that is drafted passes */
-    int64_t start_ns;           /* when it began */
+    bool begun;                 /* the policy was asked before */
+    int64_t start_ns;           /* when that was; 0: the clock was not read */
     double passes_ns, usual_ns; /* of all passes until then, as in auto.h */
     unsigned silent;            /* bit j: level j had nothing to add */
     bool exploring;

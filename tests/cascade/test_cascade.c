@@ -2,6 +2,7 @@
  * ends inside drafts, cancelling anywhere. */
 #include "test.h"
 #include "fake_level.h"
+#include "fake_policy.h"
 #include "draft/maxgram.h"
 
 #include <math.h>
@@ -28,19 +29,6 @@ typedef struct family {
     uint64_t seed;
     bool adversarial; /* AUTO decides at random */
 } family;
-
-/* Who writes on, and how much, is drawn: no decision of a policy can change a text. */
-static int next_at_random(linn_policy *p, linn_cascade *c, linn_draft *d)
-{
-    (void)p;
-    int below_it = c->k.n_models + c->k.statistical - d->reviewer - 1;
-    if (below_it == 0 || below(4) == 0)
-        return 0;
-    int j = d->reviewer + 1 + below(below_it);
-    if (j == c->k.n_models)
-        linn_ask(c, below(c->n_statistical), 1 + below(d->most - (c->length - d->base)));
-    return j;
-}
 
 static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *settings,
                                 fake_level **levels)
@@ -71,11 +59,8 @@ static linn_cascade *cascade_of(const family *f, const linn_cascade_settings *se
         assert_int_equal(linn_maxgram_create(&statistical, s.session.n_ctx, NULL), LINN_OK);
     assert_int_equal(
         linn_cascade_assemble(&c, &k, list, &statistical, k.statistical, NULL, &s, NULL), LINN_OK);
-    if (adversarial) {
-        c->policy->free(c->policy);
-        c->fixed = (linn_policy){.next = next_at_random, .wants_margins = below(2)};
-        c->policy = &c->fixed;
-    }
+    if (adversarial)
+        fake_policy_install(c, rng());
     return c;
 }
 

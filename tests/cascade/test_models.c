@@ -11,6 +11,7 @@
 #include "synthetic.h"
 #include "cascade/cascade.h"
 #include "fake_level.h"
+#include "fake_policy.h"
 
 #include <sys/random.h>
 
@@ -170,6 +171,32 @@ static void fence_roll_back(void *state, int32_t n)
     assert_true(((fence *)state)->length >= 0);
 }
 
+/* Any token but an end, until the one at `end_at`, which must end the text. */
+typedef struct deadline {
+    const linn_tokenizer *tokenizer;
+    int length, end_at;
+} deadline;
+
+static void deadline_mask(void *state, uint32_t *bits, int32_t n_vocab)
+{
+    const deadline *d = state;
+    memset(bits, 0, (size_t)(n_vocab + 31) / 32 * sizeof *bits);
+    for (int32_t v = 0; v < n_vocab; v++)
+        if (linn_token_is_end(d->tokenizer, v) == (d->length + 1 >= d->end_at))
+            bits[v >> 5] |= 1u << (v & 31);
+}
+
+static void deadline_advance(void *state, linn_token token)
+{
+    (void)token;
+    ((deadline *)state)->length++;
+}
+
+static void deadline_roll_back(void *state, int32_t n)
+{
+    ((deadline *)state)->length -= n;
+}
+
 /* ---- a run --------------------------------------------------------------------------------------
  */
 
@@ -186,6 +213,8 @@ typedef struct run {
     char stops[2][24];
     int n_stops;
     int cancel_at, cancel_pass;
+    int end_at;       /* the token of that number, from 1, ends the text; 0: none must */
+    bool adversarial; /* auto decides at random */
     char what[400];
 } run;
 
@@ -233,6 +262,10 @@ static void write_text(run *r, written *w)
     }
     if (r->fenced)
         q.sampling.constraint = &constraint;
+    deadline ending = {linn_model_tokenizer(model_of(r->engine, r->target)), 0, r->end_at};
+    linn_constraint end = {&ending, deadline_mask, deadline_advance, deadline_roll_back};
+    if (r->end_at > 0)
+        q.sampling.constraint = &end;
     r->cascade.k_matrix = r->cascade.shape == LINN_CASCADE_K ? r->matrix : NULL;
     describe(r);
     for (int i = 0; i < r->n_drafters; i++)
@@ -240,6 +273,8 @@ static void write_text(run *r, written *w)
     if (linn_cascade_create(&c, model_of(r->engine, r->target), drafters, (size_t)r->n_drafters,
                             &r->cascade, &err) != LINN_OK)
         fail_msg("%s: %s", r->what, err.message);
+    if (r->adversarial)
+        fake_policy_install(c, rng());
     w->n = w->passes = 0;
     w->n_text = w->n_certain = 0;
     w->cancel_at = r->cancel_at;
@@ -254,6 +289,7 @@ static void write_plain(const run *r, int engine, written *w)
     run plain = *r;
     plain.engine = engine;
     plain.n_drafters = 0;
+    plain.adversarial = false;
     plain.cascade = linn_cascade_settings_default();
     plain.cascade.session = r->cascade.session;
     plain.cascade.shape = LINN_CASCADE_OFF;
@@ -292,18 +328,22 @@ static const int32_t matrices[3][9] = {
     {2, 1, 0, 2},                    /* two drafters */
 };
 
-/* kind: maxgram, spec with k = 1, 4, 16, then the three matrices */
-enum { N_KINDS = 7 };
+/* kind: maxgram, spec with k = 1, 4, 16, then the three matrices, auto, and random decisions */
+enum { N_KINDS = 9 };
 static void choose_cascade(run *r, int kind, const int drafters[2])
 {
-    static const int wanted[N_KINDS] = {0, 1, 1, 1, 1, 2, 2};
+    static const int wanted[N_KINDS] = {0, 1, 1, 1, 1, 2, 2, 2, 2};
     linn_cascade_settings *s = &r->cascade;
-    s->shape = kind == 0 ? LINN_CASCADE_MAXGRAM : kind < 4 ? LINN_CASCADE_SPEC : LINN_CASCADE_K;
-    s->k = (int32_t[]){4, 1, 4, 16, 4, 4, 4}[kind];
+    s->shape = kind == 0  ? LINN_CASCADE_MAXGRAM
+               : kind < 4 ? LINN_CASCADE_SPEC
+               : kind < 7 ? LINN_CASCADE_K
+                          : LINN_CASCADE_AUTO;
+    s->k = (int32_t[]){4, 1, 4, 16, 4, 4, 4, 4, 4}[kind];
+    r->adversarial = kind == 8;
     s->maxgram = kind != 6;
     r->n_drafters = wanted[kind];
     memcpy(r->drafters, drafters, sizeof r->drafters);
-    if (kind >= 4) {
+    if (kind >= 4 && kind < 7) {
         memcpy(r->matrix, matrices[kind - 4], sizeof r->matrix);
         s->k_order = kind == 5 ? 3 : 2;
     }
@@ -409,8 +449,6 @@ static void random_run(void)
     if (r.n_stops)
         write_plain(&r, some_engine(), &want);
     choose_cascade(&r, below(N_KINDS), drafters);
-    if (below(8) == 0)
-        r.cascade.shape = LINN_CASCADE_AUTO;
     r.cascade.lenience = below(2) ? 1 : 3;
     r.cascade.lenience_rule = below(3) ? LINN_LENIENCE_SCORE : LINN_LENIENCE_PAPER;
     r.cascade.block = 1 + below(12);
@@ -494,6 +532,92 @@ static void grid(void **state)
     if (have_stories)
         grid_of_family(STORIES, 4, 4, 0, 1); /* plain C and AVX2, 1 and 2 threads */
     grid_of_family(RIVER, 3, 2, 2, 20);
+}
+
+/* ---- ends at every place -----------------------------------------------------------------------
+ */
+
+enum { PLACES = 14 };
+
+/* The text against the plain one, for all kinds of cascades; perfect drafters go past the end. */
+static void ends_alike(run *r, written *got)
+{
+    static written want;
+    write_plain(r, r->engine, &want);
+    for (int kind = 0; kind < N_KINDS; kind++)
+        for (int perfect = 0; perfect < 2; perfect++) {
+            run one = *r;
+            int drafters[] = {perfect ? RIVER : BROOK, RILL};
+            choose_cascade(&one, kind, drafters);
+            one.cascade.lenience = kind % 2 ? 3 : 1;
+            write_text(&one, got);
+            compare(&one, &want, got);
+        }
+}
+
+static run at_temperature(int temperature)
+{
+    run r = {.engine = 4, .target = RIVER, .prompt = {40, 50, 60, 40, 50}, .n_prompt = 5};
+    r.end_at = 10 * N_TOKENS; /* never */
+    r.cascade = linn_cascade_settings_default();
+    r.cascade.session.n_ctx = 320;
+    choose_sampling(&r, temperature, 0);
+    r.sampling.seed = 11;
+    return r;
+}
+
+/* An end token, a stop string, or the end of the context at each of the first places of a text. */
+static void ends_inside_drafts(void **state)
+{
+    (void)state;
+    static written w, plain;
+    for (int place = 1; place <= PLACES; place++) {
+        run r = at_temperature(place % 2);
+        r.end_at = place;
+        ends_alike(&r, &w);
+        assert_int_equal(w.finish, LINN_FINISH_END);
+        assert_int_equal(w.n, place);
+
+        r = at_temperature(place % 2);
+        write_plain(&r, 4, &plain);
+        const linn_tokenizer *t = linn_model_tokenizer(model_of(4, RIVER));
+        size_t at = 0, n = 0; /* the bytes of two tokens from the place on */
+        for (int i = 0; i <= place; i++) {
+            size_t length;
+            linn_token_bytes(t, plain.ids[i], false, &length);
+            at += i < place - 1 ? length : 0;
+            n += i < place - 1 ? 0 : length;
+        }
+        assert_true(n > 0 && n < sizeof r.stops[0] && at + n < plain.n_text);
+        memcpy(r.stops[0], plain.text + at, n);
+        r.n_stops = 1;
+        ends_alike(&r, &w);
+        assert_int_equal(w.finish, LINN_FINISH_STOP);
+
+        r = at_temperature(place % 2);
+        r.cascade.session.n_ctx = r.n_prompt + place;
+        ends_alike(&r, &w);
+        assert_int_equal(w.finish, LINN_FINISH_CONTEXT);
+        assert_int_equal(w.n, place);
+    }
+}
+
+/* Cancelled before each of the first passes, most of which are reviews inside a draft. */
+static void cancelled_inside_drafts(void **state)
+{
+    (void)state;
+    static written want, got;
+    for (int kind = 4; kind < N_KINDS; kind++)
+        for (int pass = 1; pass <= 3 * PLACES; pass++) {
+            run r = at_temperature(pass % 2);
+            int drafters[] = {BROOK, RILL};
+            write_plain(&r, 4, &want);
+            choose_cascade(&r, kind, drafters);
+            r.cancel_pass = pass;
+            write_text(&r, &got);
+            assert_true(got.finish == LINN_FINISH_CANCELLED || got.passes < pass);
+            compare(&r, &want, &got);
+        }
 }
 
 /* ---- vocabularies -------------------------------------------------------------------------------
@@ -624,8 +748,12 @@ int main(int argc, char **argv)
             seed = strtoull(argv[++i], NULL, 10);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_settings),  cmocka_unit_test(grid),
-        cmocka_unit_test(other_tokenizers), cmocka_unit_test(padded_vocabularies),
+        cmocka_unit_test(random_settings),
+        cmocka_unit_test(grid),
+        cmocka_unit_test(ends_inside_drafts),
+        cmocka_unit_test(cancelled_inside_drafts),
+        cmocka_unit_test(other_tokenizers),
+        cmocka_unit_test(padded_vocabularies),
         cmocka_unit_test(memory),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
