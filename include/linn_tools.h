@@ -126,6 +126,11 @@ typedef struct linn_plan_search {
     int32_t most;    /* of an entry and of the block, 1 to 64 */
 } linn_plan_search;
 
+/* What a cascade that decides as it goes (LINN_CASCADE_AUTO) has learned of its levels until now,
+ * its profile included, for texts of that temperature; costs in milliseconds. LINN_EINVAL when it
+ * is another cascade, or has learned nothing yet. */
+LINN_API int linn_plan_learned(const linn_cascade *c, float temperature, linn_plan *out,
+                               linn_error *err);
 /* Exact expectations. */
 LINN_API int linn_plan_evaluate(const linn_plan *p, const linn_plan_cascade *c, linn_forecast *out,
                                 linn_error *err);

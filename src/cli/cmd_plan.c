@@ -2,8 +2,10 @@
 #include "figures.h"
 #include "gnuplot.h"
 #include "json.h"
-#include "options.h"
+#include "model_path.h"
+#include "models.h"
 #include "output.h"
+#include "profiles.h"
 #include "rows.h"
 
 #include <math.h>
@@ -16,14 +18,24 @@ enum { MAX_ROWS = LINN_MAX_LEVELS + 5, MAX_MOST = 32 };
 static const double PAYS = 1.002; /* less than that is no gain worth a level */
 
 typedef struct settings {
-    const char *alpha, *cost, *figures, *matrix, *plot;
-    double hit;
-    int64_t block, most, rounds, seed;
+    const char *alpha, *cost, *figures, *ngram, *matrix, *plot;
+    linn_texts drafters;
+    double hit, temperature;
+    int64_t block, most, rounds, seed, threads;
     bool maxgram, json;
 } settings;
 
 static const linn_option options[] = {
-    LINN_GROUP("Figures"),
+    LINN_GROUP("Figures of models that are here"),
+    LINN_TEXTS('d', "draft", "DRAFT", settings, drafters,
+               "The drafters with which MODEL was run, repeatable, largest first",
+               .otherwise = "brook and rill, when MODEL is river"),
+    LINN_REAL(0, "temp", "T", settings, temperature, 0, 1000,
+              "What was learned at that temperature"),
+    LINN_TEXT(0, "ngram", "FILE", settings, ngram, "The table of n-grams with which it was run"),
+    LINN_INTEGER('t', "threads", "N", settings, threads, 1, 1024,
+                 "The threads with which it was run", .otherwise = "as many as processors"),
+    LINN_GROUP("Stated figures"),
     LINN_TEXT(0, "alpha", "ROWS", settings, alpha,
               "Acceptance rates. A row for each level that reviews, the target's first, with the "
               "share of tokens of each level after it that it accepts: \"0.8 0.6; 0.7\" for two "
@@ -352,20 +364,79 @@ static int plot(work *w)
 /* ---- the command --------------------------------------------------------------------------------
  */
 
-static int read_figures(work *w)
+/* Names of the levels; Max-Gram and a table are one. */
+static void name_models(work *w, const linn_models *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        snprintf(w->f.names[i], sizeof w->f.names[i], "%s", linn_model_describe(m->items[i]).name);
+    if (w->f.plan.statistical)
+        snprintf(w->f.names[m->n], sizeof w->f.names[m->n], "%s",
+                 w->s->ngram ? "Max-Gram, n-grams" : "Max-Gram");
+}
+
+/* From the profile of MODEL and its drafters, by way of a cascade that would go on learning. */
+static int learn_figures(work *w, const linn_models *m)
+{
+    char folder[PATH_MAX], *table = NULL;
+    linn_cascade_settings c = linn_cascade_settings_default();
+    linn_cascade *cascade = NULL;
+    linn_ngram *ngram = NULL;
+    linn_error err;
+    c.profiles = linn_cli_profiles(folder);
+    int status = w->s->ngram ? linn_cli_table_path(w->self, w->s->ngram, &table) : LINN_PARSED;
+    if (status != LINN_PARSED)
+        return status;
+    int rc =
+        table ? linn_ngram_open(&ngram, table, linn_model_tokenizer(m->items[0]), &err) : LINN_OK;
+    c.ngram = ngram;
+    if (rc == LINN_OK)
+        rc = linn_cascade_create(&cascade, m->items[0], (const linn_model *const *)(m->items + 1),
+                                 m->n - 1, &c, &err);
+    if (rc == LINN_OK) {
+        linn_cli_profile_found(w->self, cascade);
+        rc = linn_plan_learned(cascade, (float)w->s->temperature, &w->f.plan, &err);
+    }
+    if (rc != LINN_OK)
+        status = linn_cli_fail(w->self, "%s%s", err.message,
+                               rc == LINN_EINVAL ? ": run linn tune with them first" : "");
+    name_models(w, m);
+    linn_cascade_free(cascade);
+    linn_ngram_free(ngram);
+    free(table);
+    return status;
+}
+
+static int read_learned(work *w, const char *target)
+{
+    linn_models m;
+    int status = linn_cli_open_models(w->self, target, linn_cli_family(target, w->s->drafters),
+                                      w->s->threads, &m);
+    if (status == LINN_PARSED)
+        status = learn_figures(w, &m);
+    linn_cli_close_models(&m);
+    return status;
+}
+
+static int read_figures(work *w, const char *target)
 {
     const settings *s = w->s;
-    if (s->figures && (s->alpha || s->cost || s->maxgram))
+    const char *stated = s->alpha ? "alpha" : s->cost ? "cost" : s->maxgram ? "maxgram" : NULL;
+    if (target && (stated || s->figures))
+        return linn_cli_misuse(w->self, "%s and --%s: the figures can only come from one", target,
+                               stated ? stated : "figures");
+    if (s->figures && stated)
         return linn_cli_misuse(w->self, "--figures and --%s: the figures can only come from one",
-                               s->alpha  ? "alpha"
-                               : s->cost ? "cost"
-                                         : "maxgram");
-    if (s->figures)
+                               stated);
+    int status = LINN_PARSED;
+    if (target)
+        status = read_learned(w, target);
+    else if (s->figures)
         return linn_cli_figures_read(w->self, s->figures, &w->f);
-    if (!s->alpha)
-        return linn_cli_misuse(w->self, "nothing to plan from: give --alpha and --cost, or "
+    else if (s->alpha)
+        status = linn_cli_figures_stated(w->self, s->alpha, s->cost, s->maxgram, &w->f);
+    else
+        return linn_cli_misuse(w->self, "nothing to plan from: give MODEL, --alpha and --cost, or "
                                         "--figures");
-    int status = linn_cli_figures_stated(w->self, s->alpha, s->cost, s->maxgram, &w->f);
     w->f.plan.hit = s->hit;
     return status;
 }
@@ -384,17 +455,18 @@ static int check_drawn(work *w)
 
 static int plan_command(const linn_command *self, int argc, char **argv)
 {
-    settings s = {.hit = 1, .block = 10, .most = 16, .seed = 1};
+    settings s = {.hit = 1, .temperature = 0.8, .block = 10, .most = 16, .seed = 1};
     work w = {.self = self, .s = &s};
-    int n, status = linn_cli_parse(self, argc, argv, &s, 0, 0, &n);
+    int n, status = linn_cli_parse(self, argc, argv, &s, 0, 1, &n);
     if (status == LINN_PARSED)
-        status = read_figures(&w);
+        status = read_figures(&w, n ? argv[1] : NULL);
     if (status == LINN_PARSED)
         status = plan_all(&w);
     if (status == LINN_PARSED)
         status = simulate(&w);
     if (status == LINN_PARSED && s.plot)
         status = plot(&w);
+    free(s.drafters.items);
     if (status != LINN_PARSED)
         return status;
     if (s.json) {
@@ -410,15 +482,17 @@ static int plan_command(const linn_command *self, int argc, char **argv)
 
 const linn_command linn_command_plan = {
     .name = "plan",
-    .usage = "[options]",
-    .summary = "Find the fastest cascade for given acceptance rates and costs",
+    .usage = "[MODEL] [options]",
+    .summary = "Find the fastest cascade from acceptance rates and costs",
     .description =
         "Computes how fast cascades would be, exactly, if tokens were accepted independently: "
         "plain "
         "decoding, the target with one drafter, vertical cascades (each drafter drafts for the one "
         "above it), horizontal ones (several draft for the target, one after the other) and "
         "combinations. Of each shape the best numbers are searched. Says which levels pay, so it "
-        "answers how many drafters to use before any is at hand.\n\n"
+        "answers how many drafters to use before any is at hand. The figures are stated, or those "
+        "that "
+        "--cascade auto has learned of MODEL and its drafters (linn tune).\n\n"
         "Speed is text made in a time, over that of the target alone. Tokens a pass are those that "
         "one pass of the target settles. A pass of a level is counted with the rows of its draft "
         "and one more; what it catches up on after others wrote is not counted.",
