@@ -132,15 +132,15 @@ void linn_plan_exact(const linn_plan *p, const linn_kmatrix *k, linn_forecast *o
 static int check_cost(const linn_pass_cost *c, int level, bool free_too, linn_error *err)
 {
     if (c->n < 1 || c->n > LINN_MAX_WIDTHS)
-        return linn_fail(err, LINN_EINVAL, "plan: level %d: costs at %d widths: must be 1 to %d",
+        return linn_fail(err, LINN_EINVAL, "level %d: costs at %d widths: must be 1 to %d",
                          level + 1, c->n, LINN_MAX_WIDTHS);
     for (int i = 0; i < c->n; i++) {
         if (!isfinite(c->cost[i]) || c->cost[i] < 0 || (c->cost[i] == 0 && !free_too))
-            return linn_fail(err, LINN_EINVAL, "plan: level %d: cost %g of a pass: must be %s 0",
+            return linn_fail(err, LINN_EINVAL, "level %d: cost %g of a pass: must be %s 0",
                              level + 1, c->cost[i], free_too ? "at least" : "above");
         if (c->rows[i] < 1 || (i > 0 && c->rows[i] <= c->rows[i - 1]))
             return linn_fail(err, LINN_EINVAL,
-                             "plan: level %d: cost of a pass of %d rows: widths must begin at 1 "
+                             "level %d: cost of a pass of %d rows: widths must begin at 1 "
                              "or more and rise",
                              level + 1, c->rows[i]);
     }
@@ -151,10 +151,9 @@ static int check_figures(const linn_plan *p, linn_error *err)
 {
     int models = p->n_levels - p->statistical;
     if (models < 1 || models > LINN_MAX_MODELS)
-        return linn_fail(err, LINN_EINVAL, "plan: %d models: must be 1 to %d", models,
-                         LINN_MAX_MODELS);
+        return linn_fail(err, LINN_EINVAL, "%d models: must be 1 to %d", models, LINN_MAX_MODELS);
     if (!(p->hit >= 0 && p->hit <= 1))
-        return linn_fail(err, LINN_EINVAL, "plan: hit rate %g: must be from 0 to 1", p->hit);
+        return linn_fail(err, LINN_EINVAL, "hit rate %g: must be from 0 to 1", p->hit);
     for (int r = 0; r < p->n_levels; r++) {
         int rc = check_cost(&p->cost[r], r, r >= models, err);
         if (rc)
@@ -162,7 +161,7 @@ static int check_figures(const linn_plan *p, linn_error *err)
         for (int j = r + 1; j < p->n_levels && r < models; j++)
             if (!(p->alpha[r][j] >= 0 && p->alpha[r][j] <= 1))
                 return linn_fail(err, LINN_EINVAL,
-                                 "plan: acceptance %g of level %d by level %d: must be from 0 to 1",
+                                 "acceptance %g of level %d by level %d: must be from 0 to 1",
                                  p->alpha[r][j], j + 1, r + 1);
     }
     return LINN_OK;

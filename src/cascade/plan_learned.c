@@ -42,12 +42,12 @@ int linn_plan_learned(const linn_cascade *c, float temperature, linn_plan *out, 
     const linn_auto *a = linn_auto_of(c);
     memset(out, 0, sizeof *out);
     if (!a)
-        return linn_fail(err, LINN_EINVAL, "plan: only LINN_CASCADE_AUTO learns");
+        return linn_fail(err, LINN_EINVAL, "only LINN_CASCADE_AUTO learns");
     if (a->levels[0].widths.n_measured == 0)
-        return linn_fail(err, LINN_EINVAL, "plan: nothing was learned of these models yet");
+        return linn_fail(err, LINN_EINVAL, "nothing was learned of these models yet");
     linn_calibration *now = malloc(sizeof *now);
     if (!now)
-        return linn_fail(err, LINN_ENOMEM, "plan: out of memory");
+        return linn_fail(err, LINN_ENOMEM, "out of memory");
     *now = a->calibration;
     linn_calibration_begin(now, temperature); /* as at the start of a text */
     out->statistical = a->n_sources > a->n_models;

@@ -17,7 +17,8 @@ static const double ALIKE = 2e-4;
 
 typedef struct climber {
     const linn_plan *p;
-    int32_t most, total;
+    int32_t least, most; /* of what may change */
+    int32_t total;
     int cells[MAX_CELLS]; /* of the matrix, those that may change; the first row's come first */
     int n_cells, n_first;
     bool block; /* may change */
@@ -42,7 +43,7 @@ static bool consider(climber *c, const linn_plan_cascade *candidate)
 
 static bool allowed(const climber *c, int32_t value)
 {
-    return value >= 0 && value <= c->most;
+    return value >= c->least && value <= c->most;
 }
 
 /* Tries an entry, or the block, at other values. Where the first row's total is fixed, what one of
@@ -86,7 +87,7 @@ static void climb(climber *c, const linn_plan_cascade *start)
             int32_t now = cell < c->n_cells ? from.k_matrix[c->cells[cell]] : from.block;
             for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
                 better |= try_value(c, &from, cell, now + steps[i]);
-            better |= now > 4 && try_value(c, &from, cell, 0);
+            better |= now > 4 && try_value(c, &from, cell, c->least);
         }
     }
     if (c->forecast.speed <= before.speed) {
@@ -120,7 +121,7 @@ static void choose_cells(climber *c, linn_plan_shape shape, const int *levels, i
 static void climb_from_all(climber *c)
 {
     static const int32_t values[] = {1, 3, 8}, blocks[] = {2, 8};
-    if (c->total > c->n_first * c->most)
+    if (c->total > 0 && (c->total > c->n_first * c->most || c->total < c->n_first * c->least))
         return;
     for (size_t v = 0; v < sizeof values / sizeof *values; v++)
         for (size_t b = 0; b < (c->block ? 2 : 1); b++) {
@@ -137,8 +138,8 @@ static void climb_from_all(climber *c)
         }
 }
 
-/* Chains of all subsets, and single drafters; the best becomes c->best. */
-static void search_chains(climber *c, linn_plan_shape shape, unsigned drafters)
+/* A shape over each set of drafters, all of which take part; the best becomes c->best. */
+static void search_sets(climber *c, linn_plan_shape shape, unsigned drafters)
 {
     for (unsigned set = 1; set < 1u << c->p->n_levels; set++) {
         int levels[LINN_MAX_LEVELS] = {0}, n = 1;
@@ -152,25 +153,19 @@ static void search_chains(climber *c, linn_plan_shape shape, unsigned drafters)
     }
 }
 
-static int search_all(climber *c, linn_plan_shape shape, unsigned drafters, const int *levels,
-                      int n)
+static void search_combined(climber *c, unsigned drafters, const int *levels, int n)
 {
-    linn_plan_cascade starts[3];
-    int n_starts = 0;
-    static const linn_plan_shape simpler[] = {LINN_PLAN_TWO, LINN_PLAN_VERTICAL,
-                                              LINN_PLAN_HORIZONTAL};
-    for (int i = 0; shape == LINN_PLAN_COMBINED && i < 3; i++) {
-        linn_plan_search s = {simpler[i], drafters, c->total, c->most};
+    choose_cells(c, LINN_PLAN_COMBINED, levels, n);
+    for (int shape = LINN_PLAN_TWO; shape < LINN_PLAN_COMBINED; shape++) {
+        linn_plan_search s = {(linn_plan_shape)shape, drafters, c->total, c->most};
+        linn_plan_cascade start;
         linn_forecast f;
-        n_starts += linn_plan_best(c->p, &s, &starts[n_starts], &f, NULL) == LINN_OK;
+        if (linn_plan_best(c->p, &s, &start, &f, NULL) == LINN_OK)
+            climb(c, &start);
     }
-    choose_cells(c, shape, levels, n);
-    for (int i = 0; i < n_starts; i++)
-        climb(c, &starts[i]);
     climb_from_all(c);
-    if (shape == LINN_PLAN_COMBINED && c->total == 0)
+    if (c->total == 0)
         consider(c, &(linn_plan_cascade){.block = 1});
-    return LINN_OK;
 }
 
 /* Drafts that are free cost a search nothing either: of cascades that are as good as alike, the one
@@ -196,7 +191,8 @@ int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_casc
                    linn_forecast *forecast, linn_error *err)
 {
     const linn_plan_cascade none = {.block = 1};
-    climber c = {.p = p, .most = s->most, .total = s->total};
+    climber c = {
+        .p = p, .least = s->shape != LINN_PLAN_COMBINED, .most = s->most, .total = s->total};
     linn_kmatrix k;
     int levels[LINN_MAX_LEVELS] = {0}, n = 1;
     int rc = linn_plan_check(p, &none, &k, err);
@@ -204,20 +200,19 @@ int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_casc
         return rc;
     if (s->most < 1 || s->most > 64 || s->total < 0 || s->total > LINN_MAX_DRAFT)
         return linn_fail(err, LINN_EINVAL,
-                         "plan: entries up to %d, a row of %d: must be 1 to 64, and 0 to %d",
-                         s->most, s->total, LINN_MAX_DRAFT);
+                         "entries up to %d, a row of %d: must be 1 to 64, and 0 to %d", s->most,
+                         s->total, LINN_MAX_DRAFT);
     for (int j = 1; j < p->n_levels; j++)
         if (s->levels >> j & 1)
             levels[n++] = j;
     unsigned drafters = s->levels & ((1u << p->n_levels) - 2);
-    if (s->shape == LINN_PLAN_TWO || s->shape == LINN_PLAN_VERTICAL)
-        search_chains(&c, s->shape, drafters);
-    else if (n > (s->shape == LINN_PLAN_HORIZONTAL ? 2 : 0))
-        search_all(&c, s->shape, drafters, levels, n);
+    if (s->shape == LINN_PLAN_COMBINED)
+        search_combined(&c, drafters, levels, n);
+    else
+        search_sets(&c, s->shape, drafters);
     if (c.forecast.speed == 0)
-        return linn_fail(err, LINN_EINVAL,
-                         "plan: no such cascade with %d drafter%s and drafts of %d", n - 1,
-                         n == 2 ? "" : "s", s->total);
+        return linn_fail(err, LINN_EINVAL, "no such cascade with %d drafter%s and drafts of %d",
+                         n - 1, n == 2 ? "" : "s", s->total);
     trim(&c, s->shape, levels, n);
     *out = c.best;
     *forecast = c.forecast;

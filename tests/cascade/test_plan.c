@@ -286,8 +286,7 @@ static void refused(void **state)
     assert_int_equal(linn_plan_evaluate(&p, &too_long, &f, &err), LINN_EINVAL);
     p.alpha[0][2] = 1.25;
     assert_int_equal(linn_plan_evaluate(&p, &c, &f, &err), LINN_EINVAL);
-    assert_string_equal(err.message,
-                        "plan: acceptance 1.25 of level 3 by level 1: must be from 0 to 1");
+    assert_string_equal(err.message, "acceptance 1.25 of level 3 by level 1: must be from 0 to 1");
     p = good;
     p.alpha[0][1] = NAN;
     assert_int_equal(linn_plan_evaluate(&p, &c, &f, &err), LINN_EINVAL);
@@ -310,7 +309,7 @@ static void refused(void **state)
     assert_int_equal(linn_plan_best(&good, &s, &out, &f, &err), LINN_EINVAL);
     s = (linn_plan_search){LINN_PLAN_TWO, 6, 17, 16};
     assert_int_equal(linn_plan_best(&good, &s, &out, &f, &err), LINN_EINVAL);
-    assert_string_equal(err.message, "plan: no such cascade with 2 drafters and drafts of 17");
+    assert_string_equal(err.message, "no such cascade with 2 drafters and drafts of 17");
     s.most = 65;
     assert_int_equal(linn_plan_best(&good, &s, &out, &f, &err), LINN_EINVAL);
 }

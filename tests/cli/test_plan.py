@@ -90,8 +90,25 @@ class Plan(Case):
         self.failed(["plan", "--figures", self.file("f", b"")], "line 1")
         self.failed(["plan", "--figures", self.folder / "none"], "No such file")
 
+    def test_learned(self):
+        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder)}
+        model = ["river", "-d", "rill", "-t", "1"]
+        self.failed(["plan", *model], "nothing was learned", "linn tune", env=env)
+        for n in "12":
+            self.done("run", *model, "-p", "Once upon a time", "-n", "60", "--temp", "0", "--seed", n, env=env)
+        said = json.loads(self.done("plan", *model, "--temp", "0", "--json", env=env).stdout)
+        self.assertEqual([x["name"] for x in said["levels"]], ["river", "rill", "Max-Gram"])
+        self.assertEqual([c["shape"] for c in said["cascades"]],
+                         ["plain", "two", "two", "vertical", "horizontal", "combined"])
+        self.assertEqual(said["cascades"][0]["tokens"], 1)
+        self.assertGreater(said["cascades"][0]["cost"], 0)
+        self.assertGreaterEqual(said["cascades"][-1]["speed"], 1)
+
     def test_misuse(self):
         self.misused(["plan"], "--alpha")
+        self.misused(["plan", "river", "--alpha", "0.5"], "river and --alpha")
+        self.misused(["plan", "river", "--figures", "x"], "river and --figures")
+        self.failed(["plan", "nowhere.gguf"], "nowhere.gguf")
         self.misused(["plan", "--alpha", "x"], "'x' in row 1")
         self.misused(["plan", "--alpha", "", "--cost", ""], "--alpha: there are no numbers")
         self.misused(["plan", "--alpha", "0.5 0.5", "--cost", "1 1"], "--alpha: 1 rows")
