@@ -127,7 +127,7 @@ typedef struct linn_plan_search {
 } linn_plan_search;
 
 /* What a cascade that decides as it goes (LINN_CASCADE_AUTO) has learned of its levels until now,
- * its profile included, for texts of that temperature; costs in milliseconds. LINN_EINVAL when it
+ * its profile included, for texts of that temperature; costs in nanoseconds. LINN_EINVAL when it
  * is another cascade, or has learned nothing yet. */
 LINN_API int linn_plan_learned(const linn_cascade *c, float temperature, linn_plan *out,
                                linn_error *err);
@@ -141,9 +141,6 @@ LINN_API int linn_plan_simulate(const linn_plan *p, const linn_plan_cascade *c, 
  * for the shape. */
 LINN_API int linn_plan_best(const linn_plan *p, const linn_plan_search *s, linn_plan_cascade *out,
                             linn_forecast *forecast, linn_error *err);
-
-/* What a cascade of shape auto has learned, as figures in nanoseconds; LINN_EINVAL when nothing. */
-LINN_API int linn_plan_learned(const linn_cascade *c, linn_plan *out, linn_error *err);
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 

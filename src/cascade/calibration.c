@@ -42,9 +42,14 @@ static void estimate(linn_calibration *c, int reviewer, int source, int bin)
         (text.passed + weight * known) / (text.passed + text.failed + weight);
 }
 
+int linn_heat(float temperature)
+{
+    return temperature > 0.5f ? 2 : temperature > 0;
+}
+
 void linn_calibration_begin(linn_calibration *c, float temperature)
 {
-    c->heat = temperature > 0.5f ? 2 : temperature > 0;
+    c->heat = linn_heat(temperature);
     memset(c->text, 0, sizeof c->text);
     for (int r = 0; r < c->n_models; r++)
         for (int s = r + 1; s < c->n_sources; s++)

@@ -35,6 +35,7 @@ typedef struct linn_calibration {
 } linn_calibration;
 
 int linn_bin(linn_source kind, float confidence);
+int linn_heat(float temperature); /* which of the layers of all texts counts at it */
 
 /* A text begins. */
 void linn_calibration_begin(linn_calibration *c, float temperature);

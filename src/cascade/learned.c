@@ -6,17 +6,15 @@
 
 static const double ASK_NS = 100; /* Max-Gram's guess takes about that long */
 
-/* Of the tallies of all temperatures, or of the statistical sources together; a guess where there
- * are none. */
-static double rate(const linn_auto *a, int reviewer, int first, int last)
+/* Of one source, or of the statistical ones together; a guess where nothing was counted. */
+static double rate(const linn_auto *a, int heat, int reviewer, int first, int last)
 {
     double passed = 0, all = 0;
-    for (int heat = 0; heat < LINN_HEATS; heat++)
-        for (int s = first; s <= last; s++) {
-            linn_tally t = a->calibration.all[heat][reviewer][s][LINN_ALL_BINS];
-            passed += (double)t.passed;
-            all += (double)t.passed + (double)t.failed;
-        }
+    for (int s = first; s <= last; s++) {
+        linn_tally t = a->calibration.all[heat][reviewer][s][LINN_ALL_BINS];
+        passed += (double)t.passed;
+        all += (double)t.passed + (double)t.failed;
+    }
     return all > 0 ? passed / all : (double)a->calibration.chance[reviewer][first][LINN_ALL_BINS];
 }
 
@@ -29,7 +27,7 @@ static void fill_cost(const linn_auto *a, int r, linn_pass_cost *out)
     }
 }
 
-int linn_plan_learned(const linn_cascade *c, linn_plan *out, linn_error *err)
+int linn_plan_learned(const linn_cascade *c, float temperature, linn_plan *out, linn_error *err)
 {
     const linn_auto *a = linn_auto_of(c);
     *out = (linn_plan){0};
@@ -37,14 +35,14 @@ int linn_plan_learned(const linn_cascade *c, linn_plan *out, linn_error *err)
         return linn_fail(err, LINN_EINVAL,
                          "nothing was learned: only a cascade of shape auto does, "
                          "and only from texts");
-    int n = a->n_models, last = a->n_sources - 1;
+    int n = a->n_models, last = a->n_sources - 1, heat = linn_heat(temperature);
     out->statistical = last >= n;
     out->n_levels = n + out->statistical;
     for (int r = 0; r < n; r++) {
         for (int j = r + 1; j < n; j++)
-            out->alpha[r][j] = rate(a, r, j, j);
+            out->alpha[r][j] = rate(a, heat, r, j, j);
         if (out->statistical)
-            out->alpha[r][n] = rate(a, r, n, last);
+            out->alpha[r][n] = rate(a, heat, r, n, last);
         fill_cost(a, r, &out->cost[r]);
     }
     if (out->statistical) {

@@ -45,8 +45,8 @@ static const linn_option options[] = {
     LINN_FLAG(0, "maxgram", settings, maxgram,
               "The last level is Max-Gram, which drafts without a pass and costs nothing unless "
               "--cost has a number for it"),
-    LINN_REAL(0, "hit", "SHARE", settings, hit, 0, 1,
-              "How often Max-Gram has something to propose"),
+    LINN_REAL(0, "hit", "SHARE", settings, hit, 0, 1, "How often Max-Gram has something to propose",
+              .otherwise = "always, or what was learned"),
     LINN_TEXT(0, "figures", "FILE", settings, figures,
               "All of these from a JSON file, with costs by the number of rows in a pass"),
     LINN_GROUP("Cascades"),
@@ -398,7 +398,7 @@ static int learn_figures(work *w, const linn_models *m)
     }
     if (rc != LINN_OK)
         status = linn_cli_fail(w->self, "%s%s", err.message,
-                               rc == LINN_EINVAL ? ": run linn tune with them first" : "");
+                               rc == LINN_EINVAL ? " (linn tune learns)" : "");
     name_models(w, m);
     linn_cascade_free(cascade);
     linn_ngram_free(ngram);
@@ -437,7 +437,8 @@ static int read_figures(work *w, const char *target)
     else
         return linn_cli_misuse(w->self, "nothing to plan from: give MODEL, --alpha and --cost, or "
                                         "--figures");
-    w->f.plan.hit = s->hit;
+    if (s->hit >= 0)
+        w->f.plan.hit = s->hit;
     return status;
 }
 
@@ -455,7 +456,7 @@ static int check_drawn(work *w)
 
 static int plan_command(const linn_command *self, int argc, char **argv)
 {
-    settings s = {.hit = 1, .temperature = 0.8, .block = 10, .most = 16, .seed = 1};
+    settings s = {.hit = -1, .temperature = 0.8, .block = 10, .most = 16, .seed = 1};
     work w = {.self = self, .s = &s};
     int n, status = linn_cli_parse(self, argc, argv, &s, 0, 1, &n);
     if (status == LINN_PARSED)

@@ -177,7 +177,8 @@ static int learn(tuning *t, linn_plan *plan)
         linn_cli_note(t->self, "no place for a profile: set HOME or XDG_CACHE_HOME");
     if (status == LINN_PARSED)
         linn_cli_profile_keep(t->self, learner);
-    if (status == LINN_PARSED && linn_plan_learned(learner, plan, &err) != LINN_OK)
+    if (status == LINN_PARSED &&
+        linn_plan_learned(learner, (float)t->s->temperature, plan, &err) != LINN_OK)
         status = linn_cli_fail(t->self, "%s", err.message);
     linn_cascade_free(learner);
     return status;
