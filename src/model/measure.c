@@ -24,36 +24,39 @@ enum {
     LANES = 8,    /* words of a cache line */
     GRAIN = 4096, /* words that are not split */
     AHEAD = 512,  /* words prefetched before they are read: what reads most on the machines seen */
+    PIECES = 16,  /* of a member */
 };
 
 typedef struct job {
     uint64_t *words; /* [n] */
     size_t n;        /* a multiple of GRAIN */
     uint64_t *sums;  /* [members], so that nothing is optimised away */
+    int n_pieces;
 } job;
 
-static void share_of(const job *j, int member, int n_members, size_t *begin, size_t *end)
+static void share_of(const job *j, int piece, size_t *begin, size_t *end)
 {
-    size_t units = j->n / GRAIN, m = (size_t)member, all = (size_t)n_members;
-    *begin = units * m / all * GRAIN;
-    *end = units * (m + 1) / all * GRAIN;
+    size_t units = j->n / GRAIN, p = (size_t)piece, all = (size_t)j->n_pieces;
+    *begin = units * p / all * GRAIN;
+    *end = units * (p + 1) / all * GRAIN;
 }
 
-static void fill(void *arg, int member, int n_members)
+static void fill(void *arg, int piece, int member)
 {
     const job *j = arg;
     size_t begin, end;
-    share_of(j, member, n_members, &begin, &end);
+    (void)member;
+    share_of(j, piece, &begin, &end);
     for (size_t i = begin; i < end; i++)
         j->words[i] = i;
 }
 
-static void read_share(void *arg, int member, int n_members)
+static void read_share(void *arg, int piece, int member)
 {
     const job *j = arg;
     size_t begin, end;
     uint64_t lanes[LANES] = {0}, sum = 0;
-    share_of(j, member, n_members, &begin, &end);
+    share_of(j, piece, &begin, &end);
     for (size_t i = begin; i < end; i += LANES) {
         __builtin_prefetch(&j->words[i + AHEAD < end ? i + AHEAD : i]);
         for (size_t l = 0; l < LANES; l++)
@@ -72,7 +75,7 @@ int linn_measure_memory(linn_engine *e, size_t bytes, int rounds, double *bytes_
         return linn_fail(err, LINN_EINVAL,
                          "memory: %zu bytes, %d rounds: must be at least %zu and 1", bytes, rounds,
                          unit);
-    job j = {.n = bytes / unit * GRAIN};
+    job j = {.n = bytes / unit * GRAIN, .n_pieces = linn_pool_threads(e->pool) * PIECES};
     size_t size = j.n * sizeof *j.words;
     j.words = linn_reserve(size, true);
     j.sums = linn_alloc((size_t)linn_engine_threads(e), sizeof *j.sums);
@@ -81,11 +84,11 @@ int linn_measure_memory(linn_engine *e, size_t bytes, int rounds, double *bytes_
         rc = linn_fail(err, LINN_ENOMEM, "memory: out of memory for %zu bytes", bytes);
         goto done;
     }
-    linn_pool_run(e->pool, fill, &j);
+    linn_pool_run(e->pool, j.n_pieces, fill, &j);
     int64_t least = INT64_MAX;
     for (int r = 0; r < rounds; r++) {
         int64_t start = linn_now_ns();
-        linn_pool_run(e->pool, read_share, &j);
+        linn_pool_run(e->pool, j.n_pieces, read_share, &j);
         int64_t took = linn_now_ns() - start;
         least = took < least ? took : least;
     }
@@ -117,7 +120,7 @@ typedef struct product {
     linn_matrix w;
     linn_acts a;
     float *y; /* [width, n_rows] */
-    int repeat;
+    int n_pieces;
     void *memory, *packed;
     size_t packed_bytes;
 } product;
@@ -183,27 +186,24 @@ static void make_acts(product *p, const float *x)
                              p->a.sums + j * k / 16);
 }
 
-static void pack_share(void *arg, int member, int n_members)
+static void pack_share(void *arg, int piece, int member)
 {
     product *p = arg;
     int begin, end;
-    linn_share(p->w.n_rows, LINN_ROW_GRAIN, member, n_members, &begin, &end);
+    (void)member;
+    linn_share(p->w.n_rows, LINN_ROW_GRAIN, piece, p->n_pieces, &begin, &end);
     if (begin < end)
         p->kernels->pack(&p->w, begin, end, p->packed);
 }
 
-static void multiply_share(void *arg, int member, int n_members)
+static void multiply_share(void *arg, int piece, int member)
 {
     product *p = arg;
-    linn_fpenv saved = linn_fpenv_enter();
     int begin, end;
-    linn_share(p->w.n_rows, LINN_ROW_GRAIN, member, n_members, &begin, &end);
-    for (int i = 0; i < p->repeat; i++) {
-        if (begin < end)
-            p->kernels->product[p->w.type](&p->w, &p->a, begin, end, p->y, (size_t)p->w.n_rows);
-        linn_pool_barrier(p->pool);
-    }
-    linn_fpenv_leave(saved);
+    (void)member;
+    linn_share(p->w.n_rows, LINN_ROW_GRAIN, piece, p->n_pieces, &begin, &end);
+    if (begin < end)
+        p->kernels->product[p->w.type](&p->w, &p->a, begin, end, p->y, (size_t)p->w.n_rows);
 }
 
 static int make_product(product *p, const linn_product_case *c, linn_error *err)
@@ -226,7 +226,7 @@ static int make_product(product *p, const linn_product_case *c, linn_error *err)
     make_weights(&p->w, x);
     make_acts(p, x);
     if (p->packed) {
-        linn_pool_run(p->pool, pack_share, p);
+        linn_pool_run(p->pool, p->n_pieces, pack_share, p);
         p->w.packed = p->packed;
     }
     linn_fpenv_leave(saved);
@@ -235,10 +235,12 @@ static int make_product(product *p, const linn_product_case *c, linn_error *err)
 
 static int64_t time_product(product *p, int repeat)
 {
-    p->repeat = repeat;
+    linn_pool_begin(p->pool);
     int64_t start = linn_now_ns();
-    linn_pool_run(p->pool, multiply_share, p);
+    for (int i = 0; i < repeat; i++)
+        linn_pool_stage(p->pool, p->n_pieces, multiply_share, p);
     int64_t took = linn_now_ns() - start;
+    linn_pool_end(p->pool);
     return took > 0 ? took : 1;
 }
 
@@ -251,6 +253,7 @@ int linn_measure_product(linn_engine *e, const linn_product_case *c, int rounds,
         return rc;
     const linn_type_info *info = linn_type_find((uint32_t)type);
     product p = {.kernels = e->kernels, .pool = e->pool};
+    p.n_pieces = linn_pool_threads(e->pool);
     p.w = (linn_matrix){.type = (uint32_t)type, .n_rows = c->n_rows, .n_cols = c->n_cols};
     p.w.row_bytes = (size_t)c->n_cols / info->block * info->bytes;
     p.a = (linn_acts){.n = c->width, .k = c->n_cols};

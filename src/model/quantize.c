@@ -8,7 +8,6 @@
  */
 #include "base/error.h"
 #include "base/file.h"
-#include "base/fpenv.h"
 #include "base/memory.h"
 #include "gguf/gguf.h"
 #include "model/engine.h"
@@ -25,6 +24,7 @@
 enum {
     CHUNK = 1 << 20, /* values; a multiple of every block */
     GRAIN = 256,     /* values that stay together; the largest block */
+    PIECES = 4,      /* of a chunk, for each thread */
     QUANTIZATION_VERSION = 2,
 };
 
@@ -45,7 +45,8 @@ typedef struct job {
     linn_gguf_writer *writer;
     float *values;  /* [chunk] */
     uint8_t *coded; /* [chunk * sizeof(float)] */
-    size_t *broken; /* [threads]: the first value of a share that cannot be encoded; SIZE_MAX */
+    int n_pieces;   /* of a chunk */
+    size_t *broken; /* [n_pieces]: the first value that cannot be encoded; SIZE_MAX: none */
     linn_quantize_step step;
     char note[160];
     linn_error *err;
@@ -161,19 +162,18 @@ static int first_broken(const float *x, int n, float limit)
     return n;
 }
 
-static void encode_share(void *arg, int member, int n_members)
+static void encode_share(void *arg, int piece, int member)
 {
     const chunk *c = arg;
     int begin, end;
-    linn_share(c->n, GRAIN, member, n_members, &begin, &end);
+    (void)member;
+    linn_share(c->n, GRAIN, piece, c->j->n_pieces, &begin, &end);
     size_t at = (size_t)begin, n = (size_t)(end - begin);
     float *values = c->j->values + at;
-    linn_fpenv saved = linn_fpenv_enter();
     c->from->decode(c->source + bytes_of(c->from, at), values, n / c->from->block);
     int broken = first_broken(values, end - begin, c->limit);
-    c->j->broken[member] = broken < end - begin ? at + (size_t)broken : SIZE_MAX;
+    c->j->broken[piece] = broken < end - begin ? at + (size_t)broken : SIZE_MAX;
     c->to->encode(values, c->j->coded + bytes_of(c->to, at), n / c->to->block);
-    linn_fpenv_leave(saved);
 }
 
 static int refuse_value(const job *j, const linn_tensor *t, uint64_t index, float value,
@@ -224,9 +224,9 @@ static int encode_tensor(job *j, const linn_tensor *t, const plan *p)
     for (uint64_t at = 0; at < n; at += j->chunk) {
         c.n = (int)(n - at < j->chunk ? n - at : j->chunk);
         c.source = (const uint8_t *)t->data + bytes_of(c.from, (size_t)at);
-        linn_pool_run(j->engine->pool, encode_share, &c);
+        linn_pool_run(j->engine->pool, j->n_pieces, encode_share, &c);
         size_t broken = SIZE_MAX;
-        for (int i = 0; i < linn_pool_threads(j->engine->pool); i++)
+        for (int i = 0; i < j->n_pieces; i++)
             broken = j->broken[i] < broken ? j->broken[i] : broken;
         if (broken != SIZE_MAX)
             return refuse_value(j, t, at + broken, j->values[broken], c.to->name);
@@ -276,7 +276,8 @@ static int open_job(job *j, const char *in, const char *out)
         return rc;
     j->values = linn_alloc(j->chunk, sizeof *j->values);
     j->coded = linn_alloc(j->chunk, sizeof(float));
-    j->broken = linn_alloc((size_t)linn_pool_threads(j->engine->pool), sizeof *j->broken);
+    j->n_pieces = linn_pool_threads(j->engine->pool) * PIECES;
+    j->broken = linn_alloc((size_t)j->n_pieces, sizeof *j->broken);
     if (!j->values || !j->coded || !j->broken)
         return linn_fail(j->err, LINN_ENOMEM, "%s: out of memory", in);
     return linn_gguf_writer_create(&j->writer, out, j->err);

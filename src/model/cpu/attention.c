@@ -81,11 +81,9 @@ typedef struct queries {
 } queries;
 
 /* Finds the queries, and quantises them if `q8`; returns the highest position among them. */
-static int32_t gather(const linn_cpu_member *c, const linn_cpu_plan *plan, const queries *t,
-                      bool q8)
+static int32_t gather(const linn_workspace *s, linn_cpu_scratch *mine, const linn_cpu_plan *plan,
+                      const queries *t, bool q8)
 {
-    const linn_workspace *s = c->s;
-    linn_cpu_scratch *mine = c->mine;
     const linn_params *p = s->params;
     int32_t group = p->n_heads / p->n_kv_heads, last = 0;
     size_t head_dim = (size_t)p->head_dim, stride = (size_t)p->n_heads * head_dim;
@@ -109,15 +107,13 @@ static int32_t gather(const linn_cpu_member *c, const linn_cpu_plan *plan, const
     return last;
 }
 
-static void attend_queries(const linn_cpu_member *c, int32_t layer, const linn_cpu_plan *plan,
-                           const queries *t)
+static void attend_queries(const linn_workspace *s, linn_cpu_scratch *mine, int32_t layer,
+                           const linn_cpu_plan *plan, const queries *t)
 {
-    const linn_workspace *s = c->s;
-    linn_cpu_scratch *mine = c->mine;
     size_t head_dim = (size_t)s->params->head_dim;
     const linn_session *session = s->rows[plan->row[plan->begin[t->run]]].session;
     const linn_store *store = session->pool->store;
-    int32_t last = gather(c, plan, t, store->type == LINN_KV_Q8_0);
+    int32_t last = gather(s, mine, plan, t, store->type == LINN_KV_Q8_0);
     linn_attend a = {
         .head_dim = s->params->head_dim,
         .n_q = t->n,
@@ -145,24 +141,43 @@ static void attend_queries(const linn_cpu_member *c, int32_t layer, const linn_c
             mine->out[j][d] = mine->acc[(size_t)j * head_dim + d] / mine->l[j];
 }
 
-/* Tasks are dealt out in turn, since later rows of a run see more positions. With fewer pairs of
- * run and KV head than members, the heads of a pair are parted too. */
-void linn_cpu_attend(const linn_cpu_member *c, int32_t layer, const linn_cpu_plan *plan)
+/* Queries of a task: of all heads that share a KV head. With fewer pairs of run and KV head than
+ * members, these heads are parted too. */
+static int32_t queries_each(const linn_workspace *s, const linn_cpu_plan *plan, int32_t n)
 {
-    const linn_params *p = c->s->params;
-    int32_t group = p->n_heads / p->n_kv_heads, pairs = plan->n_runs * p->n_kv_heads;
-    int32_t parts = pairs >= c->n ? 1 : (c->n + pairs - 1) / pairs;
-    int turn = 0;
+    int32_t pairs = plan->n_runs * s->params->n_kv_heads, threads = linn_pool_threads(s->pool);
+    int32_t parts = pairs >= threads ? 1 : (threads + pairs - 1) / pairs;
+    int32_t each = (n + parts - 1) / parts;
+    each = each < 1 ? 1 : each; /* a run without outputs */
+    return each > LINN_CPU_QUERIES ? LINN_CPU_QUERIES : each;
+}
+
+static int32_t queries_of(const linn_workspace *s, const linn_cpu_plan *plan, int32_t run)
+{
+    return (plan->begin[run + 1] - plan->begin[run]) * (s->params->n_heads / s->params->n_kv_heads);
+}
+
+int32_t linn_cpu_attend_tasks(const linn_workspace *s, const linn_cpu_plan *plan)
+{
+    int32_t tasks = 0;
     for (int32_t run = 0; run < plan->n_runs; run++) {
-        int32_t n = (plan->begin[run + 1] - plan->begin[run]) * group;
-        int32_t each = (n + parts - 1) / parts;
-        each = each > LINN_CPU_QUERIES ? LINN_CPU_QUERIES : each;
-        for (int32_t head = 0; head < p->n_kv_heads; head++)
-            for (int32_t begin = 0; begin < n; begin += each) {
-                queries t = {run, head, begin, n - begin < each ? n - begin : each};
-                if (turn == c->index)
-                    attend_queries(c, layer, plan, &t);
-                turn = turn + 1 == c->n ? 0 : turn + 1;
-            }
+        int32_t n = queries_of(s, plan, run), each = queries_each(s, plan, n);
+        tasks += (n + each - 1) / each * s->params->n_kv_heads;
+    }
+    return tasks;
+}
+
+void linn_cpu_attend(const linn_workspace *s, int32_t layer, const linn_cpu_plan *plan,
+                     int32_t piece, int32_t n_pieces, int member)
+{
+    int begin, end;
+    linn_share(linn_cpu_attend_tasks(s, plan), 1, piece, n_pieces, &begin, &end);
+    for (int32_t run = 0, task = 0; run < plan->n_runs && task < end; run++) {
+        int32_t n = queries_of(s, plan, run), each = queries_each(s, plan, n);
+        for (int32_t head = 0; head < s->params->n_kv_heads; head++)
+            for (int32_t at = 0; at < n; at += each, task++)
+                if (task >= begin && task < end)
+                    attend_queries(s, &s->scratch[member], layer, plan,
+                                   &(queries){run, head, at, n - at < each ? n - at : each});
     }
 }

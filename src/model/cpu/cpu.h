@@ -65,10 +65,7 @@ static inline char *linn_cpu_tile(const linn_store *s, int32_t page, int32_t lay
 /* ---- workspace ------------------------------------------------------------------------------ */
 
 enum {
-    LINN_CPU_CHUNK = 256, /* rows computed together; a longer pass is cut up */
-    /* Up to so many rows, each member makes the activations it multiplies itself, rather than one
-     * of them for all, which they would wait for. */
-    LINN_CPU_ALONE = 1,
+    LINN_CPU_CHUNK = 256,  /* rows computed together; a longer pass is cut up */
     LINN_CPU_QUERIES = 64, /* of one KV head, attended to at once */
 };
 
@@ -88,15 +85,14 @@ typedef struct linn_cpu_plan {
 
 /* What one member of the team has for itself. */
 typedef struct linn_cpu_scratch {
-    linn_cpu_acts acts[2]; /* LINN_CPU_ALONE rows */
-    float *row;            /* [widest vector] */
-    const float **q;       /* [LINN_CPU_QUERIES] */
-    linn_acts q8;          /* [LINN_CPU_QUERIES, head_dim] the same for a KV cache of q8_0 */
-    float **out;           /* [LINN_CPU_QUERIES] */
-    int32_t *position;     /* [LINN_CPU_QUERIES] */
-    int32_t *n_visible;    /* [LINN_CPU_QUERIES] */
-    float *m, *l;          /* [LINN_CPU_QUERIES] */
-    float *acc;            /* [LINN_CPU_QUERIES, head_dim] */
+    float *row;         /* [widest vector] */
+    const float **q;    /* [LINN_CPU_QUERIES] */
+    linn_acts q8;       /* [LINN_CPU_QUERIES, head_dim] the same for a KV cache of q8_0 */
+    float **out;        /* [LINN_CPU_QUERIES] */
+    int32_t *position;  /* [LINN_CPU_QUERIES] */
+    int32_t *n_visible; /* [LINN_CPU_QUERIES] */
+    float *m, *l;       /* [LINN_CPU_QUERIES] */
+    float *acc;         /* [LINN_CPU_QUERIES, head_dim] */
 } linn_cpu_scratch;
 
 struct linn_workspace {
@@ -137,17 +133,13 @@ int linn_cpu_forward(linn_workspace *s, const linn_pass *pass, linn_error *err);
 /* ---- stages of the pass -----------------------------------------------------------------------
  */
 
-/* One member of the team at work. */
-typedef struct linn_cpu_member {
-    linn_workspace *s;
-    linn_cpu_scratch *mine;
-    int index, n;
-} linn_cpu_member;
-
 void linn_cpu_plan_chunk(linn_workspace *s, const linn_pass *pass, int32_t begin, int32_t end);
 /* Writes K (or V, if `value`) of one KV head of a row of the chunk into the cache. */
 void linn_cpu_keep(const linn_workspace *s, int32_t layer, int32_t head, int32_t row, bool value);
-/* Attends from all rows of a plan; the outputs replace the queries in s->q. */
-void linn_cpu_attend(const linn_cpu_member *c, int32_t layer, const linn_cpu_plan *plan);
+/* Attention from all rows of a plan, as tasks that may be done at once: how many there are, and a
+ * piece of them done by a member. The outputs replace the queries in s->q. */
+int32_t linn_cpu_attend_tasks(const linn_workspace *s, const linn_cpu_plan *plan);
+void linn_cpu_attend(const linn_workspace *s, int32_t layer, const linn_cpu_plan *plan,
+                     int32_t piece, int32_t n_pieces, int member);
 
 #endif

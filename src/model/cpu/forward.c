@@ -9,25 +9,67 @@
  *
  * and at the end logits = Wout norm(x).
  *
- * The whole team runs this code, with a barrier where a stage needs what others made.
- * Work is split over rows, over heads or over outputs of a matrix, never over a sum.
- * Who computes what depends on the number of members; what is computed does not.
+ * One thread runs this code and shares the stages out to the team, in pieces (base/pool.h):
+ * rows, heads or outputs of a matrix, never parts of a sum. How many pieces there are
+ * depends on the number of threads; what is computed does not. A stage of little work is
+ * one piece, since to share it would take longer.
  *
  * In the last layer, only K and V of rows without outputs are of use, so from there on
  * the buffers hold the rows with outputs alone (`place` in the plan).
  */
-#include "base/fpenv.h"
 #include "kernels/math.h"
 #include "model/cpu/cpu.h"
 #include "model/session.h"
 
 #include <string.h>
 
-typedef linn_cpu_member member;
+/* ---- stages -------------------------------------------------------------------------------- */
 
-static void barrier(const member *c)
+/* The rows that go on: all of them until the last layer, then those with outputs. */
+typedef struct stream {
+    float *x; /* [n, n_embd] */
+    int32_t n;
+    const linn_cpu_plan *plan;
+} stream;
+
+/* What the pieces of a stage need to know, each stage some of it. */
+typedef struct stage {
+    linn_workspace *s;
+    int32_t n_pieces, layer;
+    const stream *t;
+    const linn_matrix *w;
+    const linn_cpu_acts *a, *a_q;
+    const int32_t *q_row;
+    const struct source *from;
+    unsigned forms;
+} stage;
+
+/* Units of work are about 3 ps of a fast processor: a product with n columns takes (n + 2) of
+ * them for each weight. */
+enum {
+    PIECE_WORK = 1 << 16,           /* at least */
+    MEMBER_PIECES = 8,              /* at most */
+    ROW_WORK = 100,                 /* to decode, normalise or quantise a value */
+    KEY_WORK = 10,                  /* for each number of K and V and query */
+    TILE_ROWS = 2 * LINN_ROW_GRAIN, /* of the widest kernels: not to be parted without need */
+};
+
+static double product_work(const linn_matrix *w, int32_t n)
 {
-    linn_pool_barrier(c->s->pool);
+    return (double)w->n_rows * w->n_cols * (n + 2);
+}
+
+/* Runs a stage of so much work in all, in at most so many pieces. */
+static void run_stage(stage *g, double work, int32_t most, linn_pool_fn fn)
+{
+    int32_t threads = linn_pool_threads(g->s->pool), n = threads * MEMBER_PIECES;
+    if (work < (double)n * PIECE_WORK)
+        n = (int32_t)(work / PIECE_WORK);
+    if (n > threads) /* the same for each */
+        n = n / threads * threads;
+    n = n > most ? most : n;
+    g->n_pieces = n < 1 ? 1 : n;
+    linn_pool_stage(g->s->pool, g->n_pieces, fn, g);
 }
 
 /* ---- activations --------------------------------------------------------------------------- */
@@ -45,15 +87,15 @@ static unsigned form_bit(const linn_matrix *w)
     return 1u << linn_act_form_of(w->type);
 }
 
-static void prepare_row(const member *c, const source *from, int32_t j, unsigned forms,
-                        const linn_cpu_acts *to)
+static void prepare_row(const linn_workspace *s, int member, const source *from, int32_t j,
+                        unsigned forms, const linn_cpu_acts *to)
 {
-    const linn_kernels *kernels = c->s->kernels;
+    const linn_kernels *kernels = s->kernels;
     size_t k = (size_t)from->k, at = (size_t)j * k;
     const float *x = from->x + (from->index ? (size_t)from->index[j] : (size_t)j) * k;
     if (from->norm) {
-        float *y = forms & 1u << LINN_ACT_F32 ? to->x + at : c->mine->row;
-        kernels->rms_norm(x, from->norm, c->s->params->eps, from->k, y);
+        float *y = forms & 1u << LINN_ACT_F32 ? to->x + at : s->scratch[member].row;
+        kernels->rms_norm(x, from->norm, s->params->eps, from->k, y);
         x = y;
     }
     for (int form = LINN_ACT_Q8; form <= LINN_ACT_Q8K; form++) {
@@ -65,34 +107,36 @@ static void prepare_row(const member *c, const source *from, int32_t j, unsigned
     }
 }
 
-/* Makes activations in the forms asked for, in set 0 or 1 of the buffers. Few rows are made by
- * every member for itself; else each makes a share and all wait. */
-static linn_cpu_acts prepare(const member *c, int set, source from, unsigned forms)
+static void prepare_piece(void *arg, int piece, int member)
 {
-    bool alone = from.n <= LINN_CPU_ALONE;
-    linn_cpu_acts to = alone ? c->mine->acts[set] : c->s->acts[set];
-    int begin = 0, end = from.n;
-    if (!alone)
-        linn_share(from.n, 1, c->index, c->n, &begin, &end);
+    const stage *g = arg;
+    int begin, end;
+    linn_share(g->from->n, 1, piece, g->n_pieces, &begin, &end);
     for (int32_t j = begin; j < end; j++)
-        prepare_row(c, &from, j, forms, &to);
-    if (!alone)
-        barrier(c);
+        prepare_row(g->s, member, g->from, j, g->forms, g->a);
+}
+
+/* Makes activations in the forms asked for, in set 0 or 1 of the buffers. */
+static const linn_cpu_acts *prepare(linn_workspace *s, int set, source from, unsigned forms)
+{
+    linn_cpu_acts *to = &s->acts[set];
+    stage g = {.s = s, .from = &from, .forms = forms, .a = to};
+    run_stage(&g, (double)from.n * from.k * ROW_WORK, from.n, prepare_piece);
     for (int form = 0; form < LINN_ACT_FORMS; form++) {
-        to.of[form].n = from.n;
-        to.of[form].k = from.k;
+        to->of[form].n = from.n;
+        to->of[form].k = from.k;
     }
-    to.of[LINN_ACT_F32].x = from.norm ? to.x : from.x;
+    to->of[LINN_ACT_F32].x = from.norm ? to->x : from.x;
     return to;
 }
 
 /* y[j, i] for outputs i in [begin, end) and all rows j */
-static void multiply(const member *c, const linn_matrix *w, const linn_cpu_acts *a, int32_t begin,
-                     int32_t end, float *y, int32_t stride)
+static void multiply(const linn_workspace *s, const linn_matrix *w, const linn_cpu_acts *a,
+                     int32_t begin, int32_t end, float *y, int32_t stride)
 {
     if (begin < end && a->of[0].n > 0)
-        c->s->kernels->product[w->type](w, &a->of[linn_act_form_of(w->type)], begin, end, y,
-                                        (size_t)stride);
+        s->kernels->product[w->type](w, &a->of[linn_act_form_of(w->type)], begin, end, y,
+                                     (size_t)stride);
 }
 
 /* ---- the start --------------------------------------------------------------------------------
@@ -119,15 +163,23 @@ static void find_angles(const linn_workspace *s, int32_t row)
     }
 }
 
-static void start(const member *c)
+static void start_piece(void *arg, int piece, int member)
 {
+    const stage *g = arg;
     int begin, end;
-    linn_share(2 * c->s->n_rows, 1, c->index, c->n, &begin, &end);
+    (void)member;
+    linn_share(2 * g->s->n_rows, 1, piece, g->n_pieces, &begin, &end);
     for (int i = begin; i < end; i++)
-        if (i < c->s->n_rows)
-            embed(c->s, i);
+        if (i < g->s->n_rows)
+            embed(g->s, i);
         else
-            find_angles(c->s, i - c->s->n_rows);
+            find_angles(g->s, i - g->s->n_rows);
+}
+
+static void start(linn_workspace *s)
+{
+    stage g = {.s = s};
+    run_stage(&g, (double)s->n_rows * s->params->n_embd * ROW_WORK, 2 * s->n_rows, start_piece);
 }
 
 /* ---- q, k, v -----------------------------------------------------------------------------------
@@ -144,10 +196,9 @@ typedef struct projection {
 } projection;
 
 /* What is done to the heads [begin, end) of n rows after the product. */
-static void finish_heads(const member *c, int32_t layer, const projection *p, int32_t n,
+static void finish_heads(const linn_workspace *s, int32_t layer, const projection *p, int32_t n,
                          int32_t begin, int32_t end)
 {
-    const linn_workspace *s = c->s;
     const linn_params *params = s->params;
     int32_t head_dim = params->head_dim;
     size_t half = (size_t)params->n_rot / 2, first = (size_t)(begin * head_dim);
@@ -177,23 +228,29 @@ static int32_t heads_in_unit(int32_t head_dim)
     return n;
 }
 
-/* The member's heads of q, k and v, which are shared out as one list; K and V go into the cache.
- * Rows of k and v are those of the chunk, of which q has rows q_row (NULL: all). */
-static void project(const member *c, int32_t layer, const linn_cpu_acts *a_q, const int32_t *q_row,
-                    const linn_cpu_acts *a_kv)
+/* q, k and v are shared out as one list of units of heads. */
+static int32_t units_of(const linn_params *p, int32_t n_heads)
 {
-    const linn_workspace *s = c->s;
+    int32_t unit = heads_in_unit(p->head_dim);
+    return (n_heads + unit - 1) / unit;
+}
+
+static void project_piece(void *arg, int piece, int member)
+{
+    const stage *g = arg;
+    const linn_workspace *s = g->s;
     int32_t n_heads = s->params->n_heads, n_kv = s->params->n_kv_heads;
-    const linn_cpu_layer *w = &s->weights->layers[layer];
+    const linn_cpu_layer *w = &s->weights->layers[g->layer];
     const projection all[3] = {
-        {Q, &w->q, w->q_bias, w->q_norm, s->q, n_heads, q_row},
+        {Q, &w->q, w->q_bias, w->q_norm, s->q, n_heads, g->q_row},
         {K, &w->k, w->k_bias, w->k_norm, s->k, n_kv, NULL},
         {V, &w->v, w->v_bias, NULL, s->v, n_kv, NULL},
     };
     int32_t head_dim = s->params->head_dim, unit = heads_in_unit(head_dim);
-    int32_t q_units = a_q->of[0].n ? (n_heads + unit - 1) / unit : 0;
-    int32_t kv_units = (n_kv + unit - 1) / unit, first = 0, begin, end;
-    linn_share(q_units + 2 * kv_units, 1, c->index, c->n, &begin, &end);
+    int32_t q_units = g->a_q->of[0].n ? units_of(s->params, n_heads) : 0;
+    int32_t kv_units = units_of(s->params, n_kv), first = 0, begin, end;
+    (void)member;
+    linn_share(q_units + 2 * kv_units, 1, piece, g->n_pieces, &begin, &end);
     for (int i = 0; i < 3; i++) {
         const projection *p = &all[i];
         int32_t units = i == 0 ? q_units : kv_units;
@@ -204,69 +261,98 @@ static void project(const member *c, int32_t layer, const linn_cpu_acts *a_q, co
         first += units;
         if (b >= e)
             continue;
-        const linn_cpu_acts *a = i == 0 ? a_q : a_kv;
-        multiply(c, p->w, a, b * head_dim, e * head_dim, p->y, p->n_heads * head_dim);
-        finish_heads(c, layer, p, a->of[0].n, b, e);
+        const linn_cpu_acts *a = i == 0 ? g->a_q : g->a;
+        multiply(s, p->w, a, b * head_dim, e * head_dim, p->y, p->n_heads * head_dim);
+        finish_heads(s, g->layer, p, a->of[0].n, b, e);
     }
+}
+
+/* K and V go into the cache. Rows of k and v are those of the chunk, of which q has rows q_row
+ * (NULL: all). */
+static void project(linn_workspace *s, int32_t layer, const linn_cpu_acts *a_q,
+                    const int32_t *q_row, const linn_cpu_acts *a_kv)
+{
+    const linn_cpu_layer *w = &s->weights->layers[layer];
+    int32_t n_q = a_q->of[0].n, n_kv = a_kv->of[0].n;
+    stage g = {.s = s, .layer = layer, .a = a_kv, .a_q = a_q, .q_row = q_row};
+    run_stage(&g, product_work(&w->q, n_q) + product_work(&w->k, n_kv) + product_work(&w->v, n_kv),
+              units_of(s->params, s->params->n_heads), project_piece);
 }
 
 /* ---- a layer -----------------------------------------------------------------------------------
  */
 
-/* The rows that go on: all of them until the last layer, then those with outputs. */
-typedef struct stream {
-    float *x; /* [n, n_embd] */
-    int32_t n;
-    const linn_cpu_plan *plan;
-} stream;
-
 /* First half of the last layer where some rows have no outputs: q of the others only, which move
  * to the front. */
-static void project_last(const member *c, int32_t layer, stream *t)
+static void project_last(linn_workspace *s, int32_t layer, stream *t)
 {
-    linn_workspace *s = c->s;
     const linn_cpu_layer *w = &s->weights->layers[layer];
     size_t width = (size_t)s->params->n_embd;
     source all = {t->x, NULL, w->attn_norm, s->n_rows, s->params->n_embd};
     source some = {t->x, s->out_row, w->attn_norm, s->n_out, s->params->n_embd};
-    int begin, end;
-    linn_share(s->n_out, 1, c->index, c->n, &begin, &end);
-    for (int32_t j = begin; j < end; j++)
+    for (int32_t j = 0; j < s->n_out; j++)
         memcpy(s->x_out + (size_t)j * width, s->x + (size_t)s->out_row[j] * width,
                width * sizeof(float));
-    linn_cpu_acts a_kv = prepare(c, 0, all, form_bit(&w->k) | form_bit(&w->v));
-    linn_cpu_acts a_q = prepare(c, 1, some, form_bit(&w->q));
-    project(c, layer, &a_q, s->out_row, &a_kv);
+    const linn_cpu_acts *a_kv = prepare(s, 0, all, form_bit(&w->k) | form_bit(&w->v));
+    const linn_cpu_acts *a_q = prepare(s, 1, some, form_bit(&w->q));
+    project(s, layer, a_q, s->out_row, a_kv);
     *t = (stream){s->x_out, s->n_out, &s->outputs};
 }
 
-/* x += W a, each member its outputs */
-static void add_product(const member *c, const stream *t, const linn_matrix *w,
-                        const linn_cpu_acts *a)
+static void attend_piece(void *arg, int piece, int member)
 {
-    linn_workspace *s = c->s;
+    const stage *g = arg;
+    linn_cpu_attend(g->s, g->layer, g->t->plan, piece, g->n_pieces, member);
+}
+
+static void attend(linn_workspace *s, int32_t layer, const stream *t)
+{
+    const linn_params *p = s->params;
+    stage g = {.s = s, .layer = layer, .t = t};
+    double positions = 0;
+    for (int32_t i = 0; i < t->n; i++)
+        positions += s->rows[t->plan->row[i]].position + 1;
+    run_stage(&g, 2 * positions * p->n_heads * p->head_dim * KEY_WORK,
+              linn_cpu_attend_tasks(s, t->plan), attend_piece);
+}
+
+static void add_product_piece(void *arg, int piece, int member)
+{
+    const stage *g = arg;
+    linn_workspace *s = g->s;
     int32_t width = s->params->n_embd;
     int begin, end;
-    linn_share(width, LINN_ROW_GRAIN, c->index, c->n, &begin, &end);
-    multiply(c, w, a, begin, end, s->y, width);
-    for (int32_t j = 0; j < t->n; j++) {
+    (void)member;
+    linn_share(width, TILE_ROWS, piece, g->n_pieces, &begin, &end);
+    multiply(s, g->w, g->a, begin, end, s->y, width);
+    for (int32_t j = 0; j < g->t->n; j++) {
         size_t at = (size_t)j * (size_t)width + (size_t)begin;
-        s->kernels->add(t->x + at, s->y + at, end - begin);
+        s->kernels->add(g->t->x + at, s->y + at, end - begin);
     }
 }
 
-/* gate = swiglu(Wgate h, Wup h), in pieces that stay in the cache between the three steps */
-static void gate_and_up(const member *c, const linn_cpu_layer *w, const linn_cpu_acts *a, int32_t n)
+/* x += W (what `from` says) */
+static void add_product(linn_workspace *s, const stream *t, const linn_matrix *w, source from)
 {
-    enum { PIECE = 1 << 15 }; /* values */
-    linn_workspace *s = c->s;
-    int32_t n_ff = s->params->n_ff, piece = PIECE / n / LINN_ROW_GRAIN * LINN_ROW_GRAIN;
+    stage g = {.s = s, .t = t, .w = w, .a = prepare(s, 0, from, form_bit(w))};
+    run_stage(&g, product_work(w, t->n), w->n_rows / TILE_ROWS, add_product_piece);
+}
+
+/* gate = swiglu(Wgate h, Wup h), in parts that stay in the cache between the three steps */
+static void gate_and_up_piece(void *arg, int piece, int member)
+{
+    enum { PART = 1 << 15 }; /* values */
+    const stage *g = arg;
+    linn_workspace *s = g->s;
+    const linn_cpu_layer *w = &s->weights->layers[g->layer];
+    int32_t n = g->t->n, n_ff = s->params->n_ff, part = PART / n / LINN_ROW_GRAIN * LINN_ROW_GRAIN;
     int begin, end;
-    linn_share(n_ff, LINN_ROW_GRAIN, c->index, c->n, &begin, &end);
+    (void)member;
+    linn_share(n_ff, TILE_ROWS, piece, g->n_pieces, &begin, &end);
     for (int32_t b = begin, e; b < end; b = e) {
-        e = end - b < piece ? end : b + piece;
-        multiply(c, &w->gate, a, b, e, s->gate, n_ff);
-        multiply(c, &w->up, a, b, e, s->up, n_ff);
+        e = end - b < part ? end : b + part;
+        multiply(s, &w->gate, g->a, b, e, s->gate, n_ff);
+        multiply(s, &w->up, g->a, b, e, s->up, n_ff);
         for (int32_t j = 0; j < n; j++) {
             size_t at = (size_t)j * (size_t)n_ff + (size_t)b;
             s->kernels->swiglu(s->gate + at, s->up + at, e - b);
@@ -274,79 +360,81 @@ static void gate_and_up(const member *c, const linn_cpu_layer *w, const linn_cpu
     }
 }
 
-static void run_layer(const member *c, int32_t layer, stream *t)
+static void gate_and_up(linn_workspace *s, int32_t layer, const stream *t)
 {
-    linn_workspace *s = c->s;
+    const linn_cpu_layer *w = &s->weights->layers[layer];
+    source h = {t->x, NULL, w->ffn_norm, t->n, s->params->n_embd};
+    stage g = {.s = s, .layer = layer, .t = t};
+    g.a = prepare(s, 0, h, form_bit(&w->gate) | form_bit(&w->up));
+    run_stage(&g, 2 * product_work(&w->gate, t->n), s->params->n_ff / TILE_ROWS, gate_and_up_piece);
+}
+
+static void run_layer(linn_workspace *s, int32_t layer, stream *t)
+{
     const linn_params *p = s->params;
     const linn_cpu_layer *w = &s->weights->layers[layer];
     if (layer == p->n_layers - 1 && s->n_out < s->n_rows) {
-        project_last(c, layer, t);
+        project_last(s, layer, t);
         if (t->n == 0)
             return;
     } else {
         source h = {t->x, NULL, w->attn_norm, t->n, p->n_embd};
-        linn_cpu_acts a = prepare(c, 0, h, form_bit(&w->q) | form_bit(&w->k) | form_bit(&w->v));
-        project(c, layer, &a, NULL, &a);
+        const linn_cpu_acts *a =
+            prepare(s, 0, h, form_bit(&w->q) | form_bit(&w->k) | form_bit(&w->v));
+        project(s, layer, a, NULL, a);
     }
-    barrier(c);
-    linn_cpu_attend(c, layer, t->plan);
-    barrier(c);
-    source o = {s->q, NULL, NULL, t->n, p->n_heads * p->head_dim};
-    linn_cpu_acts a = prepare(c, 0, o, form_bit(&w->attn_output));
-    add_product(c, t, &w->attn_output, &a);
-    barrier(c);
-    source h = {t->x, NULL, w->ffn_norm, t->n, p->n_embd};
-    a = prepare(c, 0, h, form_bit(&w->gate) | form_bit(&w->up));
-    gate_and_up(c, w, &a, t->n);
-    barrier(c);
-    source g = {s->gate, NULL, NULL, t->n, p->n_ff};
-    a = prepare(c, 0, g, form_bit(&w->down));
-    add_product(c, t, &w->down, &a);
-    barrier(c);
+    attend(s, layer, t);
+    add_product(s, t, &w->attn_output, (source){s->q, NULL, NULL, t->n, p->n_heads * p->head_dim});
+    gate_and_up(s, layer, t);
+    add_product(s, t, &w->down, (source){s->gate, NULL, NULL, t->n, p->n_ff});
 }
 
 /* ---- the end
  * ------------------------------------------------------------------------------------- */
 
-static void put_out(const member *c, const stream *t)
+static void logits_piece(void *arg, int piece, int member)
 {
-    linn_workspace *s = c->s;
-    const linn_weights *w = s->weights;
-    int32_t width = s->params->n_embd;
+    const stage *g = arg;
+    const linn_workspace *s = g->s;
     int begin, end;
-    linn_share(s->n_hidden, 1, c->index, c->n, &begin, &end);
-    for (int32_t j = begin; j < end; j++)
-        s->kernels->rms_norm(t->x + (size_t)s->hidden_place[j] * (size_t)width, w->output_norm,
-                             s->params->eps, width, s->hidden + (size_t)j * (size_t)width);
-    source h = {t->x, s->logit_place, w->output_norm, s->n_logits, width};
-    linn_cpu_acts a = prepare(c, 0, h, form_bit(&w->output));
-    linn_share(s->params->n_vocab, LINN_ROW_GRAIN, c->index, c->n, &begin, &end);
-    multiply(c, &w->output, &a, begin, end, s->logits, s->params->n_vocab);
+    (void)member;
+    linn_share(s->params->n_vocab, TILE_ROWS, piece, g->n_pieces, &begin, &end);
+    multiply(s, g->w, g->a, begin, end, s->logits, s->params->n_vocab);
 }
 
-/* The pass over one chunk, run by every member of the team. */
-static void run_chunk(void *arg, int index, int n)
+static void put_out(linn_workspace *s, const stream *t)
 {
-    linn_workspace *s = arg;
-    linn_fpenv saved = linn_fpenv_enter();
-    member c = {.s = s, .mine = &s->scratch[index], .index = index, .n = n};
+    const linn_weights *w = s->weights;
+    int32_t width = s->params->n_embd;
+    for (int32_t j = 0; j < s->n_hidden; j++)
+        s->kernels->rms_norm(t->x + (size_t)s->hidden_place[j] * (size_t)width, w->output_norm,
+                             s->params->eps, width, s->hidden + (size_t)j * (size_t)width);
+    if (s->n_logits == 0)
+        return;
+    source h = {t->x, s->logit_place, w->output_norm, s->n_logits, width};
+    stage g = {.s = s, .w = &w->output, .a = prepare(s, 0, h, form_bit(&w->output))};
+    run_stage(&g, product_work(g.w, s->n_logits), s->params->n_vocab / TILE_ROWS, logits_piece);
+}
+
+static void run_chunk(linn_workspace *s)
+{
     stream t = {s->x, s->n_rows, &s->all};
-    start(&c);
-    barrier(&c);
+    start(s);
     for (int32_t layer = 0; layer < s->params->n_layers; layer++)
-        run_layer(&c, layer, &t);
+        run_layer(s, layer, &t);
     if (t.n > 0)
-        put_out(&c, &t);
-    linn_fpenv_leave(saved);
+        put_out(s, &t);
 }
 
 int linn_cpu_forward(linn_workspace *s, const linn_pass *pass, linn_error *err)
 {
     (void)err; /* nothing here can fail */
+    linn_pool_begin(s->pool);
     for (int32_t begin = 0, end; begin < pass->n_rows; begin = end) {
         end = pass->n_rows - begin < LINN_CPU_CHUNK ? pass->n_rows : begin + LINN_CPU_CHUNK;
         linn_cpu_plan_chunk(s, pass, begin, end);
-        linn_pool_run(s->pool, run_chunk, s);
+        run_chunk(s);
     }
+    linn_pool_end(s->pool);
     return LINN_OK;
 }

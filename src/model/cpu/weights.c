@@ -18,7 +18,7 @@
 enum {
     MATRICES = 7,     /* of a layer */
     DATA_ALIGN = 32,  /* of linn_matrix.data */
-    PIECE_ROWS = 512, /* packed before their part of the file is given back */
+    PIECE_ROWS = 256, /* packed before their part of the file is given back */
 };
 
 static size_t n_matrices(const linn_weights *w)
@@ -125,40 +125,28 @@ static size_t own_bytes(const linn_weights *w, const linn_matrix *m)
 }
 
 typedef struct packing {
-    linn_weights *weights;
+    const linn_kernels *kernels;
+    const linn_matrix *m;
+    char *to;
     bool mapped;
 } packing;
 
-/* Every member packs its rows of every matrix to the matrix's place: they follow each other in the
- * order of matrix_at. */
-static void pack_share(void *arg, int member, int n_members)
+/* Packs PIECE_ROWS rows of a matrix to their place. */
+static void pack_piece(void *arg, int piece, int member)
 {
     const packing *job = arg;
-    linn_weights *w = job->weights;
-    const linn_kernels *k = w->engine->kernels;
-    linn_fpenv saved = linn_fpenv_enter();
-    linn_carver c = {.base = w->packed};
-    for (size_t i = 0; i < n_matrices(w); i++) {
-        const linn_matrix *m = matrix_at(w, i);
-        size_t bytes = own_bytes(w, m);
-        if (bytes == 0)
-            continue;
-        char *to = linn_carve(&c, 1, bytes);
-        int begin, end;
-        linn_share(m->n_rows, LINN_ROW_GRAIN, member, n_members, &begin, &end);
-        for (int at = begin, next; at < end; at = next) {
-            next = end - at < PIECE_ROWS ? end : at + PIECE_ROWS;
-            const char *from = (const char *)m->data + (size_t)at * m->row_bytes;
-            size_t from_bytes = (size_t)(next - at) * m->row_bytes;
-            if (k->packed_bytes(m))
-                k->pack(m, at, next, to);
-            else
-                memcpy(to + (size_t)at * m->row_bytes, from, from_bytes);
-            if (job->mapped)
-                linn_mapping_release(from, from_bytes);
-        }
-    }
-    linn_fpenv_leave(saved);
+    const linn_matrix *m = job->m;
+    int begin = piece * PIECE_ROWS,
+        end = m->n_rows - begin < PIECE_ROWS ? m->n_rows : begin + PIECE_ROWS;
+    const char *from = (const char *)m->data + (size_t)begin * m->row_bytes;
+    size_t from_bytes = (size_t)(end - begin) * m->row_bytes;
+    (void)member;
+    if (job->kernels->packed_bytes(m))
+        job->kernels->pack(m, begin, end, job->to);
+    else
+        memcpy(job->to + (size_t)begin * m->row_bytes, from, from_bytes);
+    if (job->mapped)
+        linn_mapping_release(from, from_bytes);
 }
 
 static int pack(linn_weights *w, bool mapped, linn_error *err)
@@ -173,20 +161,22 @@ static int pack(linn_weights *w, bool mapped, linn_error *err)
     if (!w->packed)
         return linn_fail(err, LINN_ENOMEM, "no memory for %zu MiB of weights", c.used >> 20);
     w->packed_bytes = c.used;
-    packing job = {.weights = w, .mapped = mapped};
-    linn_pool_run(w->engine->pool, pack_share, &job);
     c = (linn_carver){.base = w->packed};
+    linn_pool *pool = w->engine->pool;
+    linn_pool_begin(pool);
     for (size_t i = 0; i < n_matrices(w); i++) {
         linn_matrix *m = matrix_at(w, i);
         size_t bytes = own_bytes(w, m);
         if (bytes == 0)
             continue;
-        const char *at = linn_carve(&c, 1, bytes);
-        if (w->engine->kernels->packed_bytes(m))
-            m->packed = at;
+        packing job = {w->engine->kernels, m, linn_carve(&c, 1, bytes), mapped};
+        linn_pool_stage(pool, (m->n_rows + PIECE_ROWS - 1) / PIECE_ROWS, pack_piece, &job);
+        if (job.kernels->packed_bytes(m))
+            m->packed = job.to;
         else
-            m->data = at;
+            m->data = job.to;
     }
+    linn_pool_end(pool);
     return LINN_OK;
 }
 

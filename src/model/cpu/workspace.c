@@ -42,8 +42,6 @@ static void place_queries(linn_acts *a, linn_carver *c, int32_t head_dim)
 static void place_scratch(linn_cpu_scratch *t, linn_carver *c, const linn_weights *w)
 {
     const linn_params *p = w->params;
-    place_acts(&t->acts[0], c, w, LINN_CPU_ALONE);
-    place_acts(&t->acts[1], c, w, LINN_CPU_ALONE);
     t->row = linn_carve(c, (size_t)widest(p), sizeof *t->row);
     t->q = linn_carve(c, LINN_CPU_QUERIES, sizeof *t->q);
     place_queries(&t->q8, c, p->head_dim);
