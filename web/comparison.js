@@ -10,6 +10,13 @@ export function firstDifference(a, b) {
   return a.length === b.length ? -1 : n;
 }
 
+function speeds(fast, plain) {
+  const ratio = plain.writingMs / fast.writingMs;
+  if (fast.accepted?.[1] === 0) return "The server drafted nothing: it does so only where that pays.";
+  if (!Number.isFinite(ratio) || ratio === 0) return "";
+  return ratio >= 1 ? `${ratio.toFixed(2)} times as fast with the cascade.` : `${(1 / ratio).toFixed(2)} times as fast without it.`;
+}
+
 function row(name) {
   const bar = make("span", { class: "time" }), cell = make("td", { class: "bar", "aria-hidden": "true" }, bar);
   const time = make("td", {}, "–"), rate = make("td", {}, "–");
@@ -44,15 +51,12 @@ export class Comparison {
   end(meter, ids, text) {
     this.show(meter);
     const at = firstDifference(...ids), same = at < 0 && text[0] === text[1];
-    const ratio = meter.writingMs / this.fast.meter.writingMs;
-    const speed = !Number.isFinite(ratio) ? "" : ratio >= 1
-      ? ` ${ratio.toFixed(2)} times as fast with the cascade.` : ` ${(1 / ratio).toFixed(2)} times as fast without it.`;
     this.verdict.classList.add(same ? "same" : "different");
     const sign = make("span", { class: "sign", "aria-hidden": "true" }, same ? "✓" : "≠");
     const n = ids[1].length;
     const words = same ? `Same text: all ${whole(n)} tokens are equal.`
       : `Not the same text: it differs from token ${at < 0 ? n : at + 1} on.`;
-    this.verdict.replaceChildren(sign, make("strong", {}, words), speed);
+    this.verdict.replaceChildren(sign, make("strong", {}, words), ` ${speeds(this.fast.meter, meter)}`);
   }
 
   // It did not come to an end.

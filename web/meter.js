@@ -6,6 +6,7 @@ export const whole = (value) => number.format(value);
 export const perSecond = (value) => (value >= 10 ? number : fine).format(value);
 export const percent = (part, all) => (all > 0 ? `${Math.round((100 * part) / all)} %` : "–");
 export function duration(ms) {
+  if (ms < 1) return "< 1 ms";
   if (ms < 1000) return `${number.format(ms)} ms`;
   return `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
 }

@@ -28,7 +28,7 @@ function describe(model) {
 
 function takeModel(model) {
   page.model = model;
-  page.names = model.linn.levels.map((level) => level.name);
+  page.names = [model.id, ...model.linn.levels.slice(1).map((level) => level.name)];
   document.title = `linn · ${model.id}`;
   element("model").textContent = describe(model);
   showLegend(page.names);
@@ -143,11 +143,11 @@ function request(prompt) {
   return { ...text, ...settings(), linn: { levels: true } };
 }
 
-// Shows the strip of a running text at the pace of the screen.
+// Shows a running text at the pace of the screen.
 function watch(meter, show) {
   const step = () => {
     if (!page.running || meter.stats) return;
-    show(meter);
+    show();
     requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
@@ -184,11 +184,14 @@ async function write(turn, body) {
   say("Reading …");
   const done = take(body, meter, (token) => {
     if (!turn.text) say("Writing …");
-    following(() => turn.add(token));
+    turn.add(token);
     speech.add(token.text);
   });
   showTools();
-  watch(meter, (m) => following(() => showMeter(m)));
+  watch(meter, () => following(() => {
+    turn.flush();
+    showMeter(meter);
+  }));
   try {
     const { finish, seed } = await done;
     if (!page.turns.includes(turn)) return; // the page was begun anew
@@ -263,7 +266,7 @@ async function compare() {
     text += token.text;
   });
   showTools();
-  watch(plain, (m) => view.show(m));
+  watch(plain, () => view.show(plain));
   try {
     const { finish } = await done;
     if (finish === "stopped") view.fail("Stopped: nothing was compared.");

@@ -26,8 +26,7 @@ export class Turn {
     this.names = names;
     this.ids = [];
     this.text = "";
-    this.waiting = []; // tokens that are not on the page yet
-    this.frame = 0;
+    this.waiting = []; // tokens that are not on the page before flush()
     this.asked = make(mode === "chat" ? "p" : "span", { class: "asked" }, ...before);
     this.answer = make("span", { class: "answer" });
     this.facts = make("p", { class: "facts" });
@@ -45,12 +44,9 @@ export class Turn {
     if (token.id >= 0) this.ids.push(token.id);
     this.text += token.text;
     this.waiting.push(token);
-    this.frame ||= requestAnimationFrame(() => this.flush());
   }
 
   flush() {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
     const spans = this.waiting.filter((token) => token.text).map(({ level, text }) => {
       const whose = level === 0 ? `${this.names[0]} itself` : `proposed by ${this.names[level] ?? `level ${level}`}`;
       return make("span", { class: `token level-${level}`, title: whose }, text);

@@ -287,10 +287,17 @@ const cases = {
 
   fits_a_narrow_screen: () => onPage(async (page) => {
     await page.click("#open-settings");
-    await page.fill("#max_tokens", "60");
+    await page.fill("#max_tokens", "200");
+    await page.fill("#seed", "3");
     await page.click("#open-settings");
     await page.check("#show-cascade");
-    await sendAndWait(page, "Once upon a time " + "a".repeat(120));
+    proxy.hold = 160; // more than fits
+    await send(page, "Once upon a time " + "a".repeat(120));
+    await page.waitForFunction(() => document.querySelectorAll(".answer .token").length === 160);
+    proxy.release();
+    await idle(page);
+    const end = await page.$eval("#tools", (tools) => tools.getBoundingClientRect().bottom);
+    assert.ok(end <= await page.$eval("#main", (main) => main.getBoundingClientRect().bottom), "the end is out of sight");
     await compared(page);
     for (const settings of [false, true]) {
       if (settings) await page.click("#open-settings");
