@@ -32,7 +32,7 @@
 #include "kernels/avx2/tile.h"
 #include "quant/blocks.h"
 
-enum { BLOCK = 256, LINE = LINN_PACK_LINE, SC_LINES = 16, SUM_LINES = 8 };
+enum { BLOCK = 256, LINE = LINN_PACK_LINE, SC_LINES = 16, SUM_LINES = 8, AHEAD = 4096 };
 static_assert(BLOCK / 4 + SC_LINES + SUM_LINES <= LINN_CHUNK_BYTES / LINE, "a chunk is one block");
 
 typedef enum format { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, FORMATS } format;
@@ -195,6 +195,21 @@ static ALWAYS_INLINE void scales(format f, const uint8_t *head, const uint8_t *b
 
 /* ---- the tile ------------------------------------------------------------------------------- */
 
+/* Lines that a step of so many quads prefetches, one at a time: all those of a block at once would
+ * hold up what is loaded now. */
+static ALWAYS_INLINE int lines_ahead(format f, int step)
+{
+    return ((int)body_of[f] / LINE * step + BLOCK / 4 - 1) / (BLOCK / 4);
+}
+
+/* What quad t of a step prefetches. */
+static ALWAYS_INLINE void prefetch(const char *ahead, int lines, int t, int step)
+{
+    const int line = t * lines / step;
+    if (line != (t + 1) * lines / step)
+        _mm_prefetch(ahead + line * LINE, _MM_HINT_T0);
+}
+
 /* isum of one block: sum[c][half]. Levels come from the packed body or from lines. */
 static ALWAYS_INLINE void block_sums(const int8_t *q, size_t q_stride, const uint8_t *body,
                                      const uint8_t *sc, int columns, format f, bool direct,
@@ -202,12 +217,16 @@ static ALWAYS_INLINE void block_sums(const int8_t *q, size_t q_stride, const uin
 {
     const int in_group = group_of[f], in_part = part_of[f];
     const int step = direct ? step_of[f] : in_group;
+    const int lines = lines_ahead(f, step);
+    const char *ahead = (const char *)body + AHEAD;
     __m256i part[TILE_COLUMNS][2];
-    for (int h = 0; h < BLOCK / 4 / step; h++, q += 4 * step) {
+    for (int h = 0; h < BLOCK / 4 / step; h++, q += 4 * step, ahead += lines * LINE) {
         UNROLL
         for (int t = 0; t < step; t++) {
             if (t % in_group == 0)
                 FORGET_MEMORY();
+            if (direct)
+                prefetch(ahead, lines, t, step);
             __m256i w[2], u[2];
             UNROLL
             for (int half = 0; half < 2; half++) {
@@ -267,11 +286,8 @@ static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f, bool d
         const uint8_t *body = direct ? t->bodies + b * body_of[f] : t->bodies;
         const uint8_t *sc = direct ? own : body + LINE * (BLOCK / 4),
                       *by_sum = sc + LINE * SC_LINES;
-        if (direct) {
+        if (direct)
             scales(f, head, body, own, own + LINE * SC_LINES);
-            for (size_t i = 0; i < body_of[f]; i += LINE)
-                _mm_prefetch((const char *)body + PREFETCH_BYTES + i, _MM_HINT_T0);
-        }
         __m256i sum[TILE_COLUMNS][2], by[TILE_COLUMNS][2];
         UNROLL
         for (int c = 0; c < columns; c++) {
@@ -306,12 +322,15 @@ static ALWAYS_INLINE void unpack(format f, const uint8_t *head, const uint8_t *b
                                  size_t n_blocks, uint8_t *lines)
 {
     (void)n_blocks; /* always one */
-    const int step = step_of[f];
-    for (int h = 0; h < BLOCK / 4 / step; h++)
+    const int step = step_of[f], n_ahead = lines_ahead(f, step);
+    const char *ahead = (const char *)body + AHEAD;
+    for (int h = 0; h < BLOCK / 4 / step; h++, ahead += n_ahead * LINE)
         UNROLL
-    for (int t = 0; t < step; t++)
+    for (int t = 0; t < step; t++) {
+        prefetch(ahead, n_ahead, t, step);
         for (int half = 0; half < 2; half++)
             store_half_line(lines + LINE * (step * h + t), half, levels(f, body, h, t, half));
+    }
     lines += LINE * (BLOCK / 4);
     scales(f, head, body, lines, lines + LINE * SC_LINES);
 }

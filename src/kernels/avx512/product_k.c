@@ -25,7 +25,7 @@
 #include "kernels/avx512/tile.h"
 #include "quant/blocks.h"
 
-enum { BLOCK = 256, SC_LINES = 16, SUM_LINES = 8 };
+enum { BLOCK = 256, SC_LINES = 16, SUM_LINES = 8, AHEAD = 4096 /* bytes to prefetch */ };
 
 typedef enum format { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, FORMATS } format;
 
@@ -168,7 +168,11 @@ static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const 
 {
     const int in_group = group_of[f], step = step_of[f];
     const size_t next_body = t->bodies_stride, next_q = t->q_stride;
-    for (int h = 0; h < BLOCK / 4 / step; h++, q += 4 * step) {
+    /* Lines that a step prefetches, one at a time: all those of a block at once would hold up what
+     * is loaded now. */
+    const int lines = ((int)body_of[f] / LINE * step + BLOCK / 4 - 1) / (BLOCK / 4);
+    const char *ahead = (const char *)body + AHEAD;
+    for (int h = 0; h < BLOCK / 4 / step; h++, q += 4 * step, ahead += lines * LINE) {
         outputs part;
         UNROLL
         for (int i = 0; i < step; i++) {
@@ -178,6 +182,10 @@ static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const 
                 for (int c = 0; c < columns; c++)
                     part[c][0] = part[c][1] = _mm512_setzero_si512();
             }
+            const int line = i * lines / step;
+            if (line != (i + 1) * lines / step)
+                for (int g = 0; g < GROUPS; g++)
+                    _mm_prefetch(ahead + (size_t)g * next_body + line * LINE, _MM_HINT_T0);
             __m512i w[2];
             UNROLL
             for (int g = 0; g < GROUPS; g++)
@@ -257,8 +265,6 @@ static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f)
         for (int g = 0; g < GROUPS; g++) {
             const uint8_t *at = body + (size_t)g * t->bodies_stride;
             scales(f, head + (size_t)g * t->heads_stride, at, sc[g], by_sum[g]);
-            for (size_t i = 0; i < body_of[f]; i += LINE)
-                _mm_prefetch((const char *)at + PREFETCH_BYTES + i, _MM_HINT_T0);
         }
         outputs sum;
         if (offset_of[f])
