@@ -114,6 +114,7 @@ typedef struct linn_attend {
     const float *const *q;    /* [n_q] pointers to [head_dim]; not read with q8_0 */
     const linn_acts *q8;      /* [n_q, 32 n_blocks] with q8_0: the queries in Q8 form */
     const int32_t *n_visible; /* [n_q] 0 .. LINN_KV_PAGE */
+    ptrdiff_t next; /* bytes from k and v to those of the page that comes next, to prefetch */
     float scale;
     float *m, *l; /* [n_q] */
     float *acc;   /* [n_q, head_dim] */

@@ -24,9 +24,19 @@ static ALWAYS_INLINE __m256 load8(linn_kv_type kv, const void *page, size_t i)
         _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)page + i)));
 }
 
+/* The lines of values [i, i + n) of a tile, of the page that is `next` bytes away. */
+static ALWAYS_INLINE void prefetch(linn_kv_type kv, const void *page, size_t i, size_t n,
+                                   ptrdiff_t next)
+{
+    const size_t value = kv == LINN_KV_F32 ? 4 : 2;
+    const char *at = (const char *)page + next + i * value;
+    for (size_t line = 0; line < n * value; line += 64)
+        _mm_prefetch(at + line, _MM_HINT_T0);
+}
+
 /* s[j][from .. from + 8 * vectors) = scale * q_j . k_i for n queries */
 static ALWAYS_INLINE void scores(const linn_attend *a, linn_kv_type kv, const float *const *q,
-                                 int n, int vectors, size_t from, float s[][PAGE])
+                                 int n, int vectors, size_t from, ptrdiff_t next, float s[][PAGE])
 {
     __m256 acc[QUERIES][8];
     UNROLL
@@ -35,6 +45,7 @@ static ALWAYS_INLINE void scores(const linn_attend *a, linn_kv_type kv, const fl
     for (int v = 0; v < vectors; v++)
         acc[j][v] = _mm256_setzero_ps();
     for (size_t d = 0; d < (size_t)a->head_dim; d++) {
+        prefetch(kv, a->k, d * PAGE + from, 8 * (size_t)vectors, next);
         __m256 x[QUERIES];
         UNROLL
         for (int j = 0; j < n; j++)
@@ -126,7 +137,8 @@ static float softmax(float s[PAGE], int32_t n, float *m, float *l)
 
 /* acc_j[d .. d + 8 * vectors) += sum_i p_ji v_id over [from, to), n queries */
 static ALWAYS_INLINE void sums(const linn_attend *a, linn_kv_type kv, int n, int vectors, size_t d,
-                               int32_t from, int32_t to, float p[][PAGE], float *const acc[])
+                               int32_t from, int32_t to, ptrdiff_t next, float p[][PAGE],
+                               float *const acc[])
 {
     __m256 sum[V_QUERIES][8];
     UNROLL
@@ -135,6 +147,7 @@ static ALWAYS_INLINE void sums(const linn_attend *a, linn_kv_type kv, int n, int
     for (int v = 0; v < vectors; v++)
         sum[j][v] = _mm256_loadu_ps(acc[j] + d + 8 * v);
     for (int32_t i = from; i < to; i++) {
+        prefetch(kv, a->v, (size_t)i * (size_t)a->head_dim + d, 8 * (size_t)vectors, next);
         __m256 x[V_QUERIES];
         UNROLL
         for (int j = 0; j < n; j++)
@@ -200,7 +213,7 @@ static ALWAYS_INLINE void sums_all_q8(const linn_attend *a, int n, int32_t from,
 
 /* All d of n queries over positions [from, to). */
 static ALWAYS_INLINE void sums_all(const linn_attend *a, linn_kv_type kv, int n, int32_t from,
-                                   int32_t to, float p[][PAGE], float *const acc[])
+                                   int32_t to, ptrdiff_t next, float p[][PAGE], float *const acc[])
 {
     size_t d = 0, head_dim = (size_t)a->head_dim;
     if (kv == LINN_KV_Q8_0) {
@@ -209,11 +222,11 @@ static ALWAYS_INLINE void sums_all(const linn_attend *a, linn_kv_type kv, int n,
     }
     if (n == 1)
         for (; d + 64 <= head_dim; d += 64)
-            sums(a, kv, n, 8, d, from, to, p, acc);
+            sums(a, kv, n, 8, d, from, to, next, p, acc);
     for (; d + 32 <= head_dim; d += 32)
-        sums(a, kv, n, 4, d, from, to, p, acc);
+        sums(a, kv, n, 4, d, from, to, next, p, acc);
     for (; d + 8 <= head_dim; d += 8)
-        sums(a, kv, n, 1, d, from, to, p, acc);
+        sums(a, kv, n, 1, d, from, to, next, p, acc);
     for (; d < head_dim; d++) /* what no vector fits */
         for (int j = 0; j < n; j++) {
             float v = acc[j][d];
@@ -235,6 +248,7 @@ static ALWAYS_INLINE void attend(const linn_attend *a, linn_kv_type kv)
         /* queries that see nothing of the page are left alone */
         int n = 0;
         int32_t who[QUERIES], most = 0;
+        ptrdiff_t next = j == 0 ? a->next : 0; /* once is enough */
         const float *q[QUERIES];
         float *acc[QUERIES];
         for (int32_t i = j; i < a->n_q && i < j + QUERIES; i++)
@@ -249,14 +263,14 @@ static ALWAYS_INLINE void attend(const linn_attend *a, linn_kv_type kv)
                 for (int i = 0; i < n; i++)
                     scores_q8(a, (size_t)who[i], (size_t)from, s[i]);
             } else if (n == 3) {
-                scores(a, kv, q, 3, 4, (size_t)from, s);
+                scores(a, kv, q, 3, 4, (size_t)from, next, s);
             } else if (n == 2) {
-                scores(a, kv, q, 2, 4, (size_t)from, s);
+                scores(a, kv, q, 2, 4, (size_t)from, next, s);
             } else if (most > 32) {
-                scores(a, kv, q, 1, 8, 0, s);
+                scores(a, kv, q, 1, 8, 0, next, s);
                 break;
             } else {
-                scores(a, kv, q, 1, 4, 0, s);
+                scores(a, kv, q, 1, 4, 0, next, s);
             }
         for (int i = 0; i < n; i++) {
             float c = softmax(s[i], a->n_visible[who[i]], &a->m[who[i]], &a->l[who[i]]);
@@ -268,13 +282,13 @@ static ALWAYS_INLINE void attend(const linn_attend *a, linn_kv_type kv)
             if (i + 1 < n) { /* together what both see, then what one sees more */
                 seen2 = a->n_visible[who[i + 1]];
                 int32_t both = seen < seen2 ? seen : seen2;
-                sums_all(a, kv, 2, 0, both, s + i, acc + i);
+                sums_all(a, kv, 2, 0, both, i == 0 ? next : 0, s + i, acc + i);
                 if (seen2 > both)
-                    sums_all(a, kv, 1, both, seen2, s + i + 1, acc + i + 1);
+                    sums_all(a, kv, 1, both, seen2, 0, s + i + 1, acc + i + 1);
                 if (seen > both)
-                    sums_all(a, kv, 1, both, seen, s + i, acc + i);
+                    sums_all(a, kv, 1, both, seen, 0, s + i, acc + i);
             } else {
-                sums_all(a, kv, 1, 0, seen, s + i, acc + i);
+                sums_all(a, kv, 1, 0, seen, i == 0 ? next : 0, s + i, acc + i);
             }
         }
     }

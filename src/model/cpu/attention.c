@@ -134,6 +134,9 @@ static void attend_queries(const linn_workspace *s, linn_cpu_scratch *mine, int3
         const char *tile = tile_of(session, layer, t->kv_head, first);
         a.k = tile;
         a.v = tile + store->tile_bytes;
+        a.next = 0;
+        if (first + LINN_KV_PAGE <= last)
+            a.next = tile_of(session, layer, t->kv_head, first + LINN_KV_PAGE) - tile;
         s->kernels->attend(&a);
     }
     for (int32_t j = 0; j < t->n; j++)
