@@ -108,6 +108,8 @@ void linn_widths_discover(linn_widths *w, int32_t rows, double ns, double row_ns
     linn_widths_learn(w, rows, ns);
     if (w->seen[at] <= SEEN_FEW)
         guess(w, row_ns > 0 ? row_ns : SLOPE * w->ns[0]);
+    for (int i = 0; i < at; i++) /* fewer rows cost no more */
+        w->ns[i] = w->ns[i] < w->ns[at] ? w->ns[i] : w->ns[at];
     for (int i = 1; i < LINN_WIDTH_GRID; i++) /* one row after the other is possible, too */
         w->ns[i] = w->ns[i] < grid[i] * w->ns[0] ? w->ns[i] : grid[i] * w->ns[0];
 }
