@@ -44,6 +44,18 @@ void linn_mapping_close(linn_mapping *m)
     *m = (linn_mapping){0};
 }
 
+void linn_mapping_expect(const void *data, size_t size, bool now)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)data & ~(page - 1), end = (uintptr_t)data + size;
+#ifdef MADV_POPULATE_READ
+    if (now && madvise((void *)begin, end - begin, MADV_POPULATE_READ) == 0)
+        return; /* else a kernel before 5.14, or a disk that fails: touching shows which */
+#endif
+    if (!now && size > 0)
+        (void)madvise((void *)begin, end - begin, MADV_WILLNEED);
+}
+
 void linn_mapping_release(const void *data, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

@@ -21,6 +21,10 @@ typedef struct linn_mapping {
  * read-only; unmap with linn_mapping_close, which takes a zeroed struct too. */
 int linn_mapping_open(linn_mapping *out, const char *path, linn_error *err);
 void linn_mapping_close(linn_mapping *m);
+/* The range of a mapping will be read soon (`now` false: it is read from the disk meanwhile), or
+ * next
+ * (`now`: all its pages come at once, which is cheaper than one by one as they are touched). */
+void linn_mapping_expect(const void *data, size_t size, bool now);
 /* Gives back the memory of the pages that lie wholly inside the range of a mapping; reading
  * it again reads the file again. */
 void linn_mapping_release(const void *data, size_t size);

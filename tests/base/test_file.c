@@ -53,6 +53,29 @@ static void discarded(void **state)
     assert_int_equal(access(in_dir("b"), F_OK), -1);
 }
 
+/* What is expected or given back reads as before. */
+static void advice_changes_nothing(void **state)
+{
+    (void)state;
+    enum { WORDS = 5000 };
+    linn_error err;
+    linn_output out;
+    assert_int_equal(linn_output_open(&out, in_dir("c"), &err), LINN_OK);
+    for (uint32_t i = 0; i < WORDS; i++)
+        fwrite(&i, sizeof i, 1, out.stream);
+    assert_int_equal(linn_output_commit(&out, &err), LINN_OK);
+    linn_mapping m;
+    assert_int_equal(linn_mapping_open(&m, in_dir("c"), &err), LINN_OK);
+    linn_mapping_expect(m.data + 7, m.size - 7, false);
+    linn_mapping_expect(m.data + 7, m.size - 7, true);
+    linn_mapping_expect(m.data, 0, true);
+    linn_mapping_release(m.data + 1, m.size - 1);
+    for (uint32_t i = 0; i < WORDS; i++)
+        assert_memory_equal(m.data + i * sizeof i, &i, sizeof i);
+    linn_mapping_close(&m);
+    unlink(in_dir("c"));
+}
+
 static void errors(void **state)
 {
     (void)state;
@@ -86,6 +109,7 @@ static void errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(committed), cmocka_unit_test(discarded),
+                                       cmocka_unit_test(advice_changes_nothing),
                                        cmocka_unit_test(errors)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -141,12 +141,19 @@ static void pack_piece(void *arg, int piece, int member)
     const char *from = (const char *)m->data + (size_t)begin * m->row_bytes;
     size_t from_bytes = (size_t)(end - begin) * m->row_bytes;
     (void)member;
+    if (job->mapped)
+        linn_mapping_expect(from, from_bytes, true);
     if (job->kernels->packed_bytes(m))
         job->kernels->pack(m, begin, end, job->to);
     else
         memcpy(job->to + (size_t)begin * m->row_bytes, from, from_bytes);
     if (job->mapped)
         linn_mapping_release(from, from_bytes);
+}
+
+static void expect_matrix(const linn_matrix *m)
+{
+    linn_mapping_expect(m->data, (size_t)m->n_rows * m->row_bytes, false);
 }
 
 static int pack(linn_weights *w, bool mapped, linn_error *err)
@@ -169,6 +176,8 @@ static int pack(linn_weights *w, bool mapped, linn_error *err)
         size_t bytes = own_bytes(w, m);
         if (bytes == 0)
             continue;
+        if (mapped && i + 1 < n_matrices(w)) /* the disk reads it while this one is packed */
+            expect_matrix(matrix_at(w, i + 1));
         packing job = {w->engine->kernels, m, linn_carve(&c, 1, bytes), mapped};
         linn_pool_stage(pool, (m->n_rows + PIECE_ROWS - 1) / PIECE_ROWS, pack_piece, &job);
         if (job.kernels->packed_bytes(m))
