@@ -84,6 +84,7 @@ function showTools() {
   const turn = page.turns.at(-1), idle = !page.running;
   element("tools").hidden = !turn || !idle;
   if (turn) turn.element.append(element("tools"));
+  element("again").textContent = turn?.finish === "failed" ? "Try again" : "Regenerate";
   element("compare").disabled = !page.last?.meter.tokens;
   element("keep-seed").disabled = !page.last;
   element("continue").hidden = turn?.mode !== "text" || !turn.text;

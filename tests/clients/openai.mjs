@@ -15,6 +15,14 @@ async function all(stream) {
   return events;
 }
 
+// The error that a promise ends with.
+async function refused(promise, type, code, param) {
+  const error = await promise.then(() => assert.fail("was not refused"), (reason) => reason);
+  assert.ok(error instanceof type, String(error));
+  assert.deepEqual([error.code, error.param], [code, param]);
+  assert.match(error.message, /[a-z]{3,} /);
+}
+
 const good = await run({
   async models() {
     const list = await all(await client.models.list());
@@ -63,14 +71,23 @@ const good = await run({
 
   async errors_have_their_classes() {
     const wrong = new OpenAI({ ...options, apiKey: "guess" });
-    await assert.rejects(wrong.models.list(), OpenAI.AuthenticationError);
-    await assert.rejects(client.chat.completions.create({ ...chat, model: "gpt-4" }), OpenAI.NotFoundError);
-    await assert.rejects(client.chat.completions.create({ ...chat, temperature: 9 }), (error) => {
-      assert.ok(error instanceof OpenAI.BadRequestError);
-      assert.deepEqual([error.status, error.param, error.type], [400, "temperature", "invalid_request_error"]);
-      assert.match(error.message, /out of range/);
-      return true;
-    });
+    await refused(wrong.models.list(), OpenAI.AuthenticationError, "invalid_api_key", null);
+    await refused(client.chat.completions.create({ ...chat, model: "gpt-4" }), OpenAI.NotFoundError,
+      "model_not_found", "model");
+    await refused(client.chat.completions.create({ ...chat, temperature: 9 }), OpenAI.BadRequestError,
+      null, "temperature");
+    await refused(client.completions.create({ ...completion, prompt: "word ".repeat(3000) }), OpenAI.BadRequestError,
+      "context_length_exceeded", "prompt");
+    await refused(client.chat.completions.create({ ...chat, response_format: { type: "json_object" } }),
+      OpenAI.BadRequestError, null, "response_format");
+  },
+
+  async those_past_the_queue_are_told_when_to_come_again() {
+    const many = () => Array.from({ length: 24 }, () => client.completions.create({ ...completion, max_tokens: 400 }));
+    const refusals = (await Promise.allSettled(many())).filter((end) => end.status === "rejected");
+    assert.ok(refusals.every((end) => end.reason instanceof OpenAI.RateLimitError));
+    assert.ok(refusals.every((end) => end.reason.headers.get("retry-after")));
+    assert.ok(refusals.length < 24);
   },
 
   async a_client_that_leaves_frees_its_slot() {

@@ -255,7 +255,7 @@ const cases = {
     await send(page, "Once");
     assert.match(await page.getByRole("alert").last().textContent(), /the queue is full .*again in 2 s/);
     proxy.answer = { status: 502, headers: {}, body: "<h1>Bad gateway</h1>" };
-    await page.click("#again");
+    await page.getByRole("button", { name: "Try again" }).click();
     await page.getByText("The server answered 502").waitFor();
     proxy.reset();
     await page.click("#again");
