@@ -58,6 +58,8 @@ static const linn_option options[] = {
               "--k-matrix: lenience of inner reviews; the paper's have the paper's own"),
     LINN_CHOICE(0, "lenience-rule", linn_bench_settings, rule, rule_names,
                 "What lenience compares, as for linn run"),
+    LINN_FLAG(0, "profile", linn_bench_settings, profile,
+              "auto: begin with what linn tune and linn run have learned, instead of nothing"),
     LINN_TEXT(0, "ngram", "FILE", linn_bench_settings, ngram,
               "A table of n-grams behind Max-Gram; river: that of the default family"),
     LINN_GROUP("Running"),

@@ -45,7 +45,7 @@ typedef struct linn_bench_settings {
     int64_t limit, tokens, rounds, k, block, threads, ctx, seed;
     double lenience;
     int by, rule; /* by: 0 time, 1 SWI */
-    bool json;
+    bool profile, json;
 } linn_bench_settings;
 
 /* One side on one prompt at one temperature. */

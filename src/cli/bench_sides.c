@@ -1,5 +1,6 @@
 /* bench_sides.c - the ways to decode that linn bench cascade compares. */
 #include "bench_cascade.h"
+#include "profiles.h"
 #include "rows.h"
 
 #include <stdio.h>
@@ -164,8 +165,14 @@ int linn_bench_make_sides(linn_cascade_bench *b)
         status = add_matrix(b, name, given->items[i], 1, b->s->lenience);
     }
     if (b->methods[LINN_BENCH_AUTO] && status == LINN_PARSED) {
-        add_side(b, "auto", LINN_CASCADE_AUTO, 1, b->models.n - 1);
+        char folder[PATH_MAX];
+        linn_bench_side *side = add_side(b, "auto", LINN_CASCADE_AUTO, 1, b->models.n - 1);
+        if (b->s->profile)
+            side->settings.profiles = linn_cli_profiles(folder);
         status = open_side(b);
+        side->settings.profiles = NULL; /* borrowed */
+        if (status == LINN_PARSED)
+            linn_cli_profile_found(b->self, side->cascade);
     }
     return status;
 }
