@@ -111,7 +111,7 @@ typedef struct linn_attend {
     int32_t n_q;
     linn_kv_type kv;
     const void *k, *v;        /* tiles */
-    const float *const *q;    /* [n_q] pointers to [head_dim]; not read with q8_0 */
+    const float *const *q;    /* [n_q] pointers to [head_dim]; those not read with q8_0 */
     const linn_acts *q8;      /* [n_q, 32 n_blocks] with q8_0: the queries in Q8 form */
     const int32_t *n_visible; /* [n_q] 0 .. LINN_KV_PAGE */
     ptrdiff_t next; /* bytes from k and v to those of the page that comes next, to prefetch */

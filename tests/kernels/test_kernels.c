@@ -516,7 +516,7 @@ static void attend_equals_plain_c(void **state)
                                  .kv = kv,
                                  .k = pages[p].k,
                                  .v = pages[p].v,
-                                 .q = kv == LINN_KV_Q8_0 ? NULL : q,
+                                 .q = q,
                                  .q8 = &q8,
                                  .n_visible = visible[p],
                                  .scale = scale,
