@@ -349,19 +349,6 @@ static int read_temperatures(linn_cascade_bench *b, const char *list)
     return LINN_PARSED;
 }
 
-static int open_table(linn_cascade_bench *b)
-{
-    char *path;
-    linn_error err;
-    int status = linn_cli_table_path(b->self, b->s->ngram, &path);
-    if (status != LINN_PARSED)
-        return status;
-    if (linn_ngram_open(&b->ngram, path, linn_model_tokenizer(b->models.items[0]), &err) != LINN_OK)
-        status = linn_cli_fail(b->self, "%s", err.message);
-    free(path);
-    return status;
-}
-
 static int prepare(linn_cascade_bench *b, linn_bench_settings *s, const char *target)
 {
     int status = read_methods(b, s->methods);
@@ -372,8 +359,8 @@ static int prepare(linn_cascade_bench *b, linn_bench_settings *s, const char *ta
     if (status == LINN_PARSED)
         status = linn_cli_open_models(b->self, target, linn_cli_family(target, s->drafters),
                                       s->threads, &b->models);
-    if (status == LINN_PARSED && s->ngram)
-        status = open_table(b);
+    if (status == LINN_PARSED)
+        status = linn_cli_open_table(b->self, s->ngram, &b->models);
     if (status != LINN_PARSED)
         return status;
     if (s->ctx == 0)
@@ -400,7 +387,6 @@ static int check_same(linn_cascade_bench *b)
 static void free_bench(linn_cascade_bench *b)
 {
     linn_bench_free_sides(b);
-    linn_ngram_free(b->ngram);
     for (size_t i = 0; i < b->prompts.n && b->ids; i++)
         free(b->ids[i]);
     free(b->ids);

@@ -65,7 +65,6 @@ typedef struct linn_cascade_bench {
     const linn_bench_settings *s;
     bool methods[LINN_BENCH_METHODS];
     linn_models models;
-    linn_ngram *ngram;
     linn_cli_prompts prompts;
     linn_token **ids; /* [prompts.n] */
     size_t *n_ids;    /* [prompts.n] */

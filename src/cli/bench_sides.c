@@ -18,7 +18,7 @@ static linn_bench_side *add_side(linn_cascade_bench *b, const char *name, linn_s
     snprintf(side->name, sizeof side->name, "%s", name);
     side->settings = linn_cascade_settings_default();
     side->settings.shape = shape;
-    side->settings.ngram = b->ngram;
+    side->settings.ngram = b->models.ngram;
     side->settings.session.n_ctx = (int32_t)b->s->ctx;
     side->first = first;
     side->n = n;

@@ -20,19 +20,27 @@ enum { WIDTH = 78, GUTTER = 11, MAX_ROUNDS = 99, N_PROMPTS = 3, PROMPT_TOKENS = 
 
 typedef struct prompt {
     const char *name, *text;
+    double temperature; /* where --temp says nothing: a story is drawn, an answer is not */
 } prompt;
 
 static const prompt prompts[N_PROMPTS] = {
-    {"story", "Once upon a time, in a village at the foot of a waterfall, there lived a miller who "
-              "could not sleep for the noise of the water. One night"},
-    {"maths", "Question: A farmer has 36 hens. Each hen lays 5 eggs a week, and he packs the eggs "
-              "in boxes of 12. How many boxes does he fill in a week?\nAnswer:"},
-    {"copy", "The heron stands in the shallow water. The heron does not move. The small fish come "
-             "near, because the heron does not move.\n\nRead it again:\nThe heron stands in the"},
+    {"story",
+     "Once upon a time, in a village at the foot of a waterfall, there lived a miller who "
+     "could not sleep for the noise of the water. One night",
+     0.8},
+    {"maths",
+     "Question: A farmer has 36 hens. Each hen lays 5 eggs a week, and he packs the eggs "
+     "in boxes of 12. How many boxes does he fill in a week?\nAnswer:",
+     0},
+    {"talk",
+     "“Who is at the door?” said the miller. “It is the wind,” said the boy. “Who is at the door?” "
+     "said the miller again. “It is the wind,” said the boy. “Who is",
+     0},
 };
 
 typedef struct settings {
     linn_texts drafters;
+    const char *ngram;
     int64_t tokens, rounds, threads, seed;
     double temperature;
 } settings;
@@ -41,9 +49,13 @@ static const linn_option options[] = {
     LINN_TEXTS('d', "draft", "DRAFT", settings, drafters,
                "A drafter, repeatable, largest first; a GGUF file, or brook or rill",
                .otherwise = "brook and rill, when MODEL is river"),
+    LINN_TEXT(0, "ngram", "FILE", settings, ngram,
+              "A table of n-grams that drafts where Max-Gram has little to go by",
+              .otherwise = "river's, when MODEL is river"),
     LINN_INTEGER('n', "tokens", "N", settings, tokens, 1, 100000, "Tokens of each text"),
     LINN_REAL(0, "temp", "T", settings, temperature, 0, 100,
-              "Temperature; 0: always the most likely token"),
+              "Temperature of all texts; 0: always the most likely token",
+              .otherwise = "0.8 for the story, 0 for the others"),
     LINN_INTEGER(0, "seed", "N", settings, seed, 0, INT64_MAX, "Seed of the noise"),
     LINN_INTEGER(0, "rounds", "N", settings, rounds, 1, MAX_ROUNDS,
                  "Runs of each side that the table is made from"),
@@ -83,13 +95,16 @@ static int open_models(demo *d, const char *target)
     linn_texts names = linn_cli_family(target, d->s->drafters);
     if (names.n == 0)
         return linn_cli_misuse(d->self, "%s needs a drafter: -d DRAFT", target);
-    return linn_cli_open_models(d->self, target, names, d->s->threads, &d->models);
+    int status = linn_cli_open_models(d->self, target, names, d->s->threads, &d->models);
+    const char *table = d->s->ngram ? d->s->ngram : strcmp(target, "river") == 0 ? target : NULL;
+    return status == LINN_PARSED ? linn_cli_open_table(d->self, table, &d->models) : status;
 }
 
 static int open_sides(demo *d, linn_error *err)
 {
     const linn_model *const *drafters = (const linn_model *const *)&d->models.items[1];
     linn_cascade_settings s = linn_cascade_settings_default();
+    s.ngram = d->models.ngram;
     s.session.n_ctx = PROMPT_TOKENS + (int32_t)d->s->tokens;
     int32_t limit = linn_model_describe(d->models.items[0]).n_ctx;
     if (s.session.n_ctx > limit)
@@ -97,6 +112,7 @@ static int open_sides(demo *d, linn_error *err)
     int rc = linn_cascade_create(&d->sides[CASCADE], d->models.items[0], drafters, d->models.n - 1,
                                  &s, err);
     s.shape = LINN_CASCADE_OFF;
+    s.ngram = NULL;
     if (rc == LINN_OK)
         rc = linn_cascade_create(&d->sides[PLAIN], d->models.items[0], NULL, 0, &s, err);
     return rc == LINN_OK ? LINN_PARSED : linn_cli_fail(d->self, "%s", err->message);
@@ -130,9 +146,15 @@ static bool go_on(void *user)
     return !linn_cli_interrupted();
 }
 
-/* Status of the program; LINN_PARSED: the ids and *stats are there. */
-static int run_side(demo *d, int side, const char *text, linn_stats *stats)
+static double temperature_of(const demo *d, const prompt *p)
 {
+    return d->s->temperature >= 0 ? d->s->temperature : p->temperature;
+}
+
+/* Status of the program; LINN_PARSED: the ids and *stats are there. */
+static int run_side(demo *d, int side, const prompt *p, linn_stats *stats)
+{
+    const char *text = p->text;
     linn_error err = {0};
     linn_token tokens[PROMPT_TOKENS];
     size_t n;
@@ -148,7 +170,7 @@ static int run_side(demo *d, int side, const char *text, linn_stats *stats)
         .on_piece = on_piece,
         .go_on = go_on,
     };
-    r.sampling.temperature = (float)d->s->temperature;
+    r.sampling.temperature = (float)temperature_of(d, p);
     r.sampling.seed = (uint64_t)d->s->seed;
     linn_finish finish;
     d->n_ids = 0;
@@ -198,7 +220,7 @@ static int show_prompt(demo *d, const prompt *p, result *r)
         };
         linn_cli_print(&d->out, "%s%-*s%s", bold, GUTTER, side_names[side], off);
         d->flow = &flow;
-        status = run_side(d, side, p->text, &r->stats);
+        status = run_side(d, side, p, &r->stats);
         d->flow = NULL;
         linn_flow_end(&flow);
         if (status == LINN_PARSED)
@@ -211,7 +233,7 @@ static int measure(demo *d, const prompt *p, result *r)
 {
     for (int round = 0; round < d->s->rounds; round++)
         for (int side = 0; side < SIDES; side++) {
-            int status = run_side(d, side, p->text, &r->stats);
+            int status = run_side(d, side, p, &r->stats);
             if (status != LINN_PARSED)
                 return status;
             r->rate[side][round] = rate_of(&r->stats);
@@ -237,8 +259,8 @@ static double median(double *x, int n)
 static void print_head(demo *d, const linn_stats *s)
 {
     const char *bold = d->color ? "\033[1m" : "", *off = d->color ? "\033[0m" : "";
-    linn_cli_print(&d->out, "\n%s%*s%-27s%-10s", bold, GUTTER, "", "tokens a second", "tokens");
-    linn_cli_print(&d->out, "%s%s\n%*s%7s%9s%7s    a pass", "drafts accepted", off, GUTTER, "",
+    linn_cli_print(&d->out, "\n%s%*s%-25s%-8s", bold, GUTTER, "", "tokens a second", "tokens");
+    linn_cli_print(&d->out, "%s%s\n%*s%7s%9s%7s  a pass", "drafts accepted", off, GUTTER, "temp",
                    "plain", "cascade", "gain");
     for (int i = 1; i < s->n_levels; i++)
         linn_cli_print(&d->out, "%s%9.8s%s", d->color ? linn_cli_level_color(i) : "",
@@ -246,14 +268,14 @@ static void print_head(demo *d, const linn_stats *s)
     linn_cli_print(&d->out, "\n");
 }
 
-static void print_row(demo *d, const char *name, result *r)
+static void print_row(demo *d, const prompt *p, result *r)
 {
     int rounds = (int)d->s->rounds;
     double plain = median(r->rate[PLAIN], rounds), cascade = median(r->rate[CASCADE], rounds);
     const linn_stats *s = &r->stats;
     uint64_t passes = s->levels[0].passes;
-    linn_cli_print(&d->out, "%-*s%7.0f%9.0f%6.2fx%10.2f", GUTTER, name, plain, cascade,
-                   plain > 0 ? cascade / plain : 0,
+    linn_cli_print(&d->out, "%-*s%4.1f%7.0f%9.0f%6.2fx%8.2f", GUTTER - 4, p->name,
+                   temperature_of(d, p), plain, cascade, plain > 0 ? cascade / plain : 0,
                    passes ? (double)s->tokens / (double)passes : 0);
     for (int i = 1; i < s->n_levels; i++) {
         uint64_t drafted = 0, accepted = 0;
@@ -277,7 +299,7 @@ static bool print_table(demo *d, result *results)
     int32_t n = 0;
     print_head(d, &results[0].stats);
     for (int i = 0; i < N_PROMPTS; i++) {
-        print_row(d, prompts[i].name, &results[i]);
+        print_row(d, &prompts[i], &results[i]);
         same = same && results[i].same;
         n += results[i].n_ids;
     }
@@ -291,15 +313,19 @@ static void print_title(demo *d)
 {
     const char *off = d->color ? "\033[0m" : "";
     int threads = linn_engine_threads(d->models.engine);
-    linn_cli_print(&d->out, "linn %s: %s writes; ", linn_version(),
-                   linn_model_describe(d->models.items[0]).name);
-    for (size_t i = 1; i < d->models.n; i++)
-        linn_cli_print(&d->out, "%s%s%s%s", d->color ? linn_cli_level_color((int)i) : "",
-                       linn_model_describe(d->models.items[i]).name, off,
-                       i + 1 < d->models.n ? ", " : " and ");
-    linn_cli_print(&d->out, "%sMax-Gram%s draft (%s, %d thread%s)\n",
-                   d->color ? linn_cli_level_color((int)d->models.n) : "", off,
-                   linn_engine_cpu(d->models.engine), threads, threads == 1 ? "" : "s");
+    int n = (int)d->models.n, n_levels = d->models.ngram ? n + 2 : n + 1;
+    linn_cli_print(&d->out, "%s writes; ", linn_model_describe(d->models.items[0]).name);
+    for (int i = 1; i < n_levels; i++) {
+        const char *name = i < n    ? linn_model_describe(d->models.items[i]).name
+                           : i == n ? "Max-Gram"
+                                    : "n-grams";
+        linn_cli_print(&d->out, "%s%s%s%s", d->color ? linn_cli_level_color(i) : "", name, off,
+                       i + 2 < n_levels   ? ", "
+                       : i + 1 < n_levels ? " and "
+                                          : "");
+    }
+    linn_cli_print(&d->out, " draft (%s, %d thread%s)\n", linn_engine_cpu(d->models.engine),
+                   threads, threads == 1 ? "" : "s");
 }
 
 static int demonstrate(demo *d, result *results)
@@ -319,7 +345,7 @@ static int demonstrate(demo *d, result *results)
 
 static int main_demo(const linn_command *self, int argc, char **argv)
 {
-    settings s = {.tokens = 96, .rounds = 3, .seed = 1, .temperature = 0.8};
+    settings s = {.tokens = 96, .rounds = 9, .seed = 1, .temperature = -1};
     int n_operands;
     int status = linn_cli_parse(self, argc, argv, &s, 0, 1, &n_operands);
     if (status != LINN_PARSED)

@@ -375,22 +375,18 @@ static void name_models(work *w, const linn_models *m)
 }
 
 /* From the profile of MODEL and its drafters, by way of a cascade that would go on learning. */
-static int learn_figures(work *w, const linn_models *m)
+static int learn_figures(work *w, linn_models *m)
 {
-    char folder[PATH_MAX], *table = NULL;
+    char folder[PATH_MAX];
     linn_cascade_settings c = linn_cascade_settings_default();
     linn_cascade *cascade = NULL;
-    linn_ngram *ngram = NULL;
     linn_error err;
     c.profiles = linn_cli_profiles(folder);
-    int status = w->s->ngram ? linn_cli_table_path(w->self, w->s->ngram, &table) : LINN_PARSED;
+    int status = linn_cli_open_table(w->self, w->s->ngram, m);
     if (status != LINN_PARSED)
         return status;
-    int rc =
-        table ? linn_ngram_open(&ngram, table, linn_model_tokenizer(m->items[0]), &err) : LINN_OK;
-    c.ngram = ngram;
-    if (rc == LINN_OK)
-        rc = linn_cascade_create(&cascade, m->items[0], (const linn_model *const *)(m->items + 1),
+    c.ngram = m->ngram;
+    int rc = linn_cascade_create(&cascade, m->items[0], (const linn_model *const *)(m->items + 1),
                                  m->n - 1, &c, &err);
     if (rc == LINN_OK) {
         linn_cli_profile_found(w->self, cascade);
@@ -401,8 +397,6 @@ static int learn_figures(work *w, const linn_models *m)
                                rc == LINN_EINVAL ? " (linn tune learns)" : "");
     name_models(w, m);
     linn_cascade_free(cascade);
-    linn_ngram_free(ngram);
-    free(table);
     return status;
 }
 

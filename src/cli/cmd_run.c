@@ -155,7 +155,6 @@ typedef struct run {
     const settings *s;
     linn_cli_output out;
     linn_models models;
-    linn_ngram *ngram;
     linn_cascade *cascade;
     linn_token *prompt;
     size_t n_prompt;
@@ -174,24 +173,10 @@ typedef struct run {
 static void free_run(run *r)
 {
     linn_cascade_free(r->cascade);
-    linn_ngram_free(r->ngram);
     linn_cli_close_models(&r->models);
     free(r->prompt);
     free(r->text);
     free(r->ids);
-}
-
-static int open_table(run *r)
-{
-    char *path;
-    linn_error err;
-    int status = linn_cli_table_path(r->self, r->s->ngram, &path);
-    if (status != LINN_PARSED)
-        return status;
-    if (linn_ngram_open(&r->ngram, path, linn_model_tokenizer(r->models.items[0]), &err) != LINN_OK)
-        status = linn_cli_fail(r->self, "%s", err.message);
-    free(path);
-    return status;
 }
 
 static int open_cascade(run *r)
@@ -211,10 +196,10 @@ static int open_cascade(run *r)
     c.lenience_rule = (linn_lenience_rule)s->rule;
     c.verify = (linn_verify)s->verify;
     c.session = (linn_session_settings){(int32_t)s->ctx, (linn_kv_type)s->kv};
-    int status = s->ngram ? open_table(r) : LINN_PARSED;
+    int status = linn_cli_open_table(r->self, s->ngram, &r->models);
     if (status != LINN_PARSED)
         return status;
-    c.ngram = r->ngram;
+    c.ngram = r->models.ngram;
     if (s->matrix) {
         status = linn_cli_read_matrix(r->self, "--k-matrix", s->matrix, matrix, &c.k_order);
         if (status != LINN_PARSED)

@@ -182,20 +182,6 @@ static linn_server_settings server_settings(const linn_command *self, const sett
     return set;
 }
 
-static int open_table(const linn_command *self, const char *name, const linn_model *target,
-                      linn_ngram **out)
-{
-    char *path;
-    linn_error err;
-    int status = linn_cli_table_path(self, name, &path);
-    if (status != LINN_PARSED)
-        return status;
-    if (linn_ngram_open(out, path, linn_model_tokenizer(target), &err) != LINN_OK)
-        status = linn_cli_fail(self, "%s", err.message);
-    free(path);
-    return status;
-}
-
 /* Says where it is, and serves until it is told to stop. */
 static int serve(const linn_command *self, const linn_models *models, linn_server_settings *set)
 {
@@ -236,7 +222,6 @@ static int run_command(const linn_command *self, int argc, char **argv)
         .grace = standard.grace_seconds,
     };
     linn_models models = {0};
-    linn_ngram *table = NULL;
     char name[256], *path = NULL;
     int n, status = linn_cli_parse(self, argc, argv, &s, 1, 1, &n);
     if (status != LINN_PARSED) {
@@ -252,15 +237,14 @@ static int run_command(const linn_command *self, int argc, char **argv)
     if (status == LINN_PARSED)
         status = linn_cli_open_models(self, argv[1], linn_cli_family(argv[1], s.drafters),
                                       s.threads, &models);
-    if (status == LINN_PARSED && s.ngram)
-        status = open_table(self, s.ngram, models.items[0], &table);
+    if (status == LINN_PARSED)
+        status = linn_cli_open_table(self, s.ngram, &models);
     if (status == LINN_PARSED) {
         linn_server_settings set = server_settings(self, &s);
         set.model_path = path;
-        set.cascade.ngram = table;
+        set.cascade.ngram = models.ngram;
         status = serve(self, &models, &set);
     }
-    linn_ngram_free(table);
     linn_cli_close_models(&models);
     free(path);
     free(s.drafters.items);

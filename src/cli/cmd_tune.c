@@ -68,7 +68,6 @@ typedef struct tuning {
     const linn_command *self;
     const settings *s;
     linn_models models;
-    linn_ngram *ngram;
     linn_cli_prompts prompts;
     tokens *texts; /* [n_texts] of prompts */
     size_t n_texts;
@@ -148,7 +147,7 @@ static linn_cascade_settings common_settings(const tuning *t)
 {
     linn_cascade_settings c = linn_cascade_settings_default();
     c.maxgram = !t->s->no_maxgram;
-    c.ngram = t->ngram;
+    c.ngram = t->models.ngram;
     c.session.n_ctx = (int32_t)t->s->ctx;
     return c;
 }
@@ -309,21 +308,7 @@ static void close_tuning(tuning *t)
         free(t->texts[i].ids);
     free(t->texts);
     linn_cli_free_prompts(&t->prompts);
-    linn_ngram_free(t->ngram);
     linn_cli_close_models(&t->models);
-}
-
-static int open_table(tuning *t)
-{
-    char *path;
-    linn_error err;
-    int status = linn_cli_table_path(t->self, t->s->ngram, &path);
-    if (status != LINN_PARSED)
-        return status;
-    if (linn_ngram_open(&t->ngram, path, linn_model_tokenizer(t->models.items[0]), &err) != LINN_OK)
-        status = linn_cli_fail(t->self, "%s", err.message);
-    free(path);
-    return status;
 }
 
 static int main_tune(const linn_command *self, int argc, char **argv)
@@ -336,8 +321,8 @@ static int main_tune(const linn_command *self, int argc, char **argv)
     if (status == LINN_PARSED)
         status = linn_cli_open_models(self, argv[1], linn_cli_family(argv[1], s.drafters),
                                       s.threads, &t.models);
-    if (status == LINN_PARSED && s.ngram)
-        status = open_table(&t);
+    if (status == LINN_PARSED)
+        status = linn_cli_open_table(self, s.ngram, &t.models);
     if (status == LINN_PARSED)
         status = read_prompts(&t);
     if (status == LINN_PARSED) {

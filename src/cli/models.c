@@ -53,8 +53,22 @@ int linn_cli_open_models(const linn_command *self, const char *target, linn_text
     return status;
 }
 
+int linn_cli_open_table(const linn_command *self, const char *name, linn_models *m)
+{
+    char *path;
+    linn_error err;
+    int status = name ? linn_cli_table_path(self, name, &path) : LINN_PARSED;
+    if (!name || status != LINN_PARSED)
+        return status;
+    if (linn_ngram_open(&m->ngram, path, linn_model_tokenizer(m->items[0]), &err) != LINN_OK)
+        status = linn_cli_fail(self, "%s", err.message);
+    free(path);
+    return status;
+}
+
 void linn_cli_close_models(linn_models *m)
 {
+    linn_ngram_free(m->ngram);
     for (size_t i = 0; i < m->n; i++)
         linn_model_free(m->items[i]);
     linn_engine_free(m->engine);

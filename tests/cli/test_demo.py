@@ -5,7 +5,7 @@ import unittest
 
 from cli import Case, on_terminal
 
-PROMPTS = ("story", "maths", "copy")
+PROMPTS = ("story", "maths", "talk")
 
 
 class Demo(Case):
@@ -15,7 +15,7 @@ class Demo(Case):
         for name in (*PROMPTS, "plain", "cascade"):
             self.assertRegex(text, rf"(?m)^{name}\b")
         for name in PROMPTS:
-            self.assertRegex(text, rf"(?m)^{name} +\d+ +\d+ +\d+\.\d\dx +[1-9]\d*\.\d\d")
+            self.assertRegex(text, rf"(?m)^{name} +\d\.\d +\d+ +\d+ +\d+\.\d\dx +[1-9]\d*\.\d\d")
         self.assertIn("\nsame text: yes (72 token ids compared, in 2 runs of each side)\n", text)
         blocks = re.findall(r"(?ms)^plain +(.*?)^cascade +(.*?)^(?=\S|\n +tokens)", text)
         self.assertEqual(len(blocks), 3)
