@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double WORTH = 0.01; /* of a token's value: less gain is not worth the trouble */
+static const double WORTH = 0.05; /* of a token's value: less gain may be an error of the figures */
 static const double KEEP = 0.97;  /* of spent_ns and made, at each step */
 enum {
     FEW_ROWS = 8,     /* more than this at once is reading */
@@ -54,9 +54,14 @@ double linn_auto_token_ns(const linn_auto *a, int r)
 {
     const linn_auto_level *l = &a->levels[r];
     double alone = linn_auto_pass_ns(a, r, 1), most = 3 * alone;
-    if (r == 0)
-        most = a->plain_ns > 0 ? a->plain_ns : alone;
-    double of_late = l->made > FEW_TOKENS ? l->spent_ns / l->made : alone;
+    if (l->made <= FEW_TOKENS)
+        return alone;
+    double of_late = l->spent_ns / l->made;
+    if (r == 0) { /* what lies between passes, sampling above all, no draft saves */
+        of_late -= a->between_ns;
+        most = alone;
+        of_late = of_late > alone / LINN_OPEN_DRAFT ? of_late : alone / LINN_OPEN_DRAFT;
+    }
     return of_late < most ? of_late : most;
 }
 
@@ -355,14 +360,6 @@ static void judged(linn_policy *p, linn_cascade *c, int r, int32_t position, con
     }
 }
 
-/* Follows the median, as T(1) does, which is the most of it. */
-static void learn_plain(linn_auto *a, double ns)
-{
-    double now = a->plain_ns > 0 ? a->plain_ns : linn_auto_pass_ns(a, 0, 1);
-    double by = ns / now - 1;
-    a->plain_ns = now * (1 + (by < -0.04 ? -0.04 : by > 0.04 ? 0.04 : by));
-}
-
 static void earn_allowances(linn_auto *a, double ns)
 {
     double share = a->explore * ns / (a->n_sources - 1);
@@ -373,7 +370,7 @@ static void earn_allowances(linn_auto *a, double ns)
 }
 
 /* What a step took, less what the machine was busy with other things. */
-static double time_of(linn_auto *a, const linn_draft *d)
+static double time_of(linn_auto *a, const linn_draft *d, int32_t added)
 {
     double of_passes = a->usual_ns - d->usual_ns;
     if (!d->start_ns)
@@ -382,7 +379,7 @@ static double time_of(linn_auto *a, const linn_draft *d)
     double between = all > passes ? all - passes : 0;
     between = between < of_passes ? between : of_passes;
     if (d->reviewer == 0)
-        a->between_ns += (between - a->between_ns) / 8;
+        a->between_ns += (between / added - a->between_ns) / 8;
     return of_passes + between;
 }
 
@@ -394,8 +391,8 @@ static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
     bool read = a->read_now;
     if (d->reviewer == 0)
         a->read_now = false;
-    double ns = d->begun ? time_of(a, d) : 0;
-    if (!(ns > 0) || added == 0)
+    double ns = d->begun && added > 0 ? time_of(a, d, added) : 0;
+    if (!(ns > 0))
         return;
     if (!read) {
         l->spent_ns = KEEP * l->spent_ns + ns;
@@ -403,8 +400,6 @@ static void reviewed(linn_policy *p, linn_cascade *c, const linn_draft *d)
     }
     if (d->reviewer > 0)
         return;
-    if (d->source == 0 && !read)
-        learn_plain(a, ns);
     a->n_rounds++;
     a->rounds_since_plain = d->source > 0 ? a->rounds_since_plain + 1 : 0;
     a->n_drafted_rounds += d->source > 0 && !d->exploring;

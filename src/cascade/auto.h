@@ -37,9 +37,7 @@ typedef struct linn_auto {
     double explore;                    /* share of the time for that */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
     uint64_t n_tries;
-    double
-        between_ns;  /* from pass to pass of the target: sampling, and what drafts without passes */
-    double plain_ns; /* a token without drafting, sampling and all; 0: unknown */
+    double between_ns; /* of a token, beside passes: sampling, and what drafts without passes */
     int32_t rounds_since_plain;
     double passes_ns, usual_ns; /* all passes, and no more than twice what each was to take */
     bool read_now;              /* a level has read more than a few tokens in this round */
