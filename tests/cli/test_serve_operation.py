@@ -280,7 +280,7 @@ class Ends(Case):
             connection, response = server.open_stream(COMPLETIONS, {**LONG, "max_tokens": 300, "logit_bias": {}})
             first = response.read1(1)
             other = server.socket(http_post(COMPLETIONS, {**LONG, "max_tokens": 300}))
-            server.wait_for("texts_active", 2)
+            server.wait_for("texts_submitted_total", 2)  # both may be over already
             idle = server.socket()
             server.signal()
             events = (first + response.read()).decode().split("\n\n")
