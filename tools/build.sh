@@ -27,10 +27,6 @@ TABLE
     plots) cat <<'TABLE' ;;
 cmd gnuplot gnuplot-nox
 TABLE
-    node) cat <<'TABLE' ;;
-cmd node nodejs
-cmd npm npm
-TABLE
     lint) cat <<'TABLE' ;;
 cmd clang-format clang-format
 cmd shellcheck shellcheck
