@@ -2,7 +2,7 @@
 #include "serve/auth.h"
 
 #include "base/error.h"
-#include "serve/fingerprint.h"
+#include "base/hash.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static int add_key(linn_keys *k, const char *key, size_t n, const char *name, li
         return linn_fail(err, LINN_ENOMEM, "out of memory for API keys");
     k->keys = larger;
     linn_key *new = &k->keys[k->n++];
-    *new = (linn_key){.user = linn_hash_bytes(key, n)};
+    *new = (linn_key){.user = linn_hash_bytes(0, key, n)};
     memcpy(new->text, key, n);
     snprintf(new->name, sizeof new->name, "%s", name);
     return LINN_OK;

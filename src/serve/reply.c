@@ -98,14 +98,16 @@ static json_t *logprob_of(const linn_tokenizer *t, const linn_job_token *token)
 static json_t *as_lists(const json_t *entries, size_t offset)
 {
     json_t *tokens = json_array(), *logprobs = json_array(), *tops = json_array();
-    json_t *offsets = json_array(), *e, *alternative;
-    size_t i, k;
-    json_array_foreach(entries, i, e)
-    {
+    json_t *offsets = json_array();
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *e = json_array_get(entries, i);
+        const json_t *alternatives = json_object_get(e, "top_logprobs");
         json_t *text = json_object_get(e, "token"), *top = json_object();
-        json_array_foreach(json_object_get(e, "top_logprobs"), k, alternative)
-            json_object_set(top, json_string_value(json_object_get(alternative, "token")),
-                            json_object_get(alternative, "logprob"));
+        for (size_t k = 0; k < json_array_size(alternatives); k++) {
+            const json_t *a = json_array_get(alternatives, k);
+            json_object_set(top, json_string_value(json_object_get(a, "token")),
+                            json_object_get(a, "logprob"));
+        }
         tokens = append(tokens, json_incref(text));
         logprobs = append(logprobs, json_incref(json_object_get(e, "logprob")));
         tops = append(tops, top);

@@ -175,19 +175,18 @@ static int read_role(const json_t *message, size_t i, const char **out, linn_api
 static int join_parts(const json_t *parts, size_t i, char **out, linn_api_error *err)
 {
     char param[64];
-    size_t length = 0, k;
-    json_t *part;
-    json_array_foreach(parts, k, part)
-    {
+    size_t length = 0, n = json_array_size(parts);
+    for (size_t k = 0; k < n; k++) {
         snprintf(param, sizeof param, "messages[%zu].content[%zu]", i, k);
+        const json_t *part = json_array_get(parts, k), *words = json_object_get(part, "text");
         const char *type = json_string_value(json_object_get(part, "type")), *text = "";
         if (!type || strcmp(type, "text") != 0)
             return linn_api_fail(err, 400, NULL, param,
                                  "%s: only parts of type text can be read, not %.32s", param,
                                  type ? type : "one without a type");
-        if (!json_object_get(part, "text"))
+        if (!words)
             return linn_api_fail(err, 400, NULL, param, "%s: has no text", param);
-        if (read_string(json_object_get(part, "text"), param, &text, err))
+        if (read_string(words, param, &text, err))
             return -1;
         length += strlen(text);
     }
@@ -195,8 +194,8 @@ static int join_parts(const json_t *parts, size_t i, char **out, linn_api_error 
     if (!*out)
         return no_memory(err);
     char *at = *out;
-    json_array_foreach(parts, k, part) at =
-        stpcpy(at, json_string_value(json_object_get(part, "text")));
+    for (size_t k = 0; k < n; k++)
+        at = stpcpy(at, json_string_value(json_object_get(json_array_get(parts, k), "text")));
     *at = '\0';
     return 0;
 }

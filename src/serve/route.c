@@ -8,6 +8,7 @@
 #include "serve/server.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -407,7 +408,7 @@ static void describe_client(linn_exchange *e)
     else if (a && a->sa_family == AF_INET6)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, e->client,
                   sizeof e->client);
-    e->user = linn_hash_bytes(e->client, strlen(e->client));
+    e->user = linn_hash_bytes(0, e->client, strlen(e->client));
 }
 
 static void make_id(char id[48], linn_route route)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "tokenizer/vocab.h"
 
@@ -249,7 +250,7 @@ static int name_things(linn_server *s, linn_error *err)
     uint64_t parts[] = {0, (uint64_t)s->settings.cascade.session.kv};
     const char *path = s->settings.model_path;
     int rc = path ? linn_hash_file(path, &parts[0], err) : LINN_OK;
-    uint64_t hash = linn_hash_bytes(parts, sizeof parts);
+    uint64_t hash = linn_hash_bytes(0, parts, sizeof parts);
     snprintf(s->fingerprint, sizeof s->fingerprint, "fp_%012llx_n%d",
              (unsigned long long)(hash & 0xffffffffffff), linn_numeric_version());
     return rc;
