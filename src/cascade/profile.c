@@ -121,7 +121,7 @@ uint64_t linn_profile_key(const linn_model *target, const linn_model *const *dra
                           size_t n_drafters, const linn_cascade_settings *s)
 {
     const int settings[] = {LINN_PROFILE_VERSION,   (int)n_drafters,          s->maxgram,
-                            s->lenience_rule,       (int)s->verify,           (int)s->session.kv,
+                            (int)s->lenience_rule,  (int)s->verify,           (int)s->session.kv,
                             linn_numeric_version(), (int)(s->lenience * 1000)};
     uint64_t h = linn_hash_bytes(1, settings, sizeof settings);
     h = linn_hash_bytes(h, linn_version(), strlen(linn_version()));
