@@ -22,10 +22,10 @@ static bool is_in(double x, double least, double most)
 
 static bool widths_are_sane(const linn_widths *w)
 {
-    bool good = w->n_measured == 0 || w->n_measured == LINN_WIDTH_GRID;
+    bool known = w->n_measured == LINN_WIDTH_GRID, good = known || w->n_measured == 0;
     for (int i = 0; i < LINN_WIDTH_GRID; i++) {
-        good &= is_in(w->ns[i], 0, 1e13) && is_in(w->seen[i], 0, 1e6);
-        good &= w->n_measured == 0 || w->ns[i] > 0;
+        good &= is_in(w->ns[i], known, known * 1e13); /* from 1 ns on, or nothing */
+        good &= is_in(w->seen[i], 0, known * 1e6);
     }
     return good;
 }

@@ -2,6 +2,7 @@
 #include "tokenizer/special.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,10 +95,16 @@ static void link_suffixes(linn_specials *s, int32_t *queue)
 
 bool linn_specials_build(linn_specials *s, linn_special *items, size_t n, const linn_string *texts)
 {
-    *s = (linn_specials){.texts = texts, .items = items, .n = n};
+    *s = (linn_specials){.texts = texts, .items = items};
     size_t bytes = 1;
-    for (size_t i = 0; i < n; i++)
-        bytes += texts[items[i].token].length;
+    for (size_t i = 0; i < n; i++) {
+        const linn_string *text = &texts[items[i].token];
+        if (linn_utf8_check(text->data, text->length) < text->length)
+            continue; /* would cut a text inside a character */
+        items[s->n++] = items[i];
+        bytes += text->length;
+    }
+    n = s->n;
     if (bytes > INT32_MAX)
         return false;
     if (n > 0)

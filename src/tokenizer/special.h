@@ -34,8 +34,8 @@ typedef struct linn_specials {
     int32_t first[256]; /* children of the root */
 } linn_specials;
 
-/* Takes over items[n] (malloc'd) in any order; texts that are empty or come twice are dropped.
- * False: out of memory. */
+/* Takes over items[n] (malloc'd) in any order; texts that are empty, come twice or are no UTF-8
+ * are dropped. False: out of memory. */
 bool linn_specials_build(linn_specials *s, linn_special *items, size_t n, const linn_string *texts);
 void linn_specials_free(linn_specials *s);
 
