@@ -294,29 +294,4 @@ static ALWAYS_INLINE void attend(const linn_attend *a, linn_kv_type kv)
     }
 }
 
-static void attend_f16(const linn_attend *a)
-{
-    attend(a, LINN_KV_F16);
-}
-
-static void attend_f32(const linn_attend *a)
-{
-    attend(a, LINN_KV_F32);
-}
-
-static void attend_q8(const linn_attend *a)
-{
-    attend(a, LINN_KV_Q8_0);
-}
-
-void linn_avx2_attend(const linn_attend *a)
-{
-    if (a->kv == LINN_KV_F32)
-        attend_f32(a);
-    else if (a->kv == LINN_KV_F16)
-        attend_f16(a);
-    else if (a->head_dim % LINN_KV_BLOCK == 0)
-        attend_q8(a);
-    else
-        linn_c_attend(a);
-}
+LINN_DEFINE_ATTEND(avx2)
