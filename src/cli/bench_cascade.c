@@ -62,6 +62,10 @@ static const linn_option options[] = {
               "auto: begin with what linn tune and linn run have learned, instead of nothing"),
     LINN_TEXT(0, "ngram", "FILE", linn_bench_settings, ngram,
               "A table of n-grams behind Max-Gram; river: that of the default family"),
+    LINN_FLAG(
+        0, "search", linn_bench_settings, search,
+        "Also the best of many fixed cascades, at each temperature. Half of the prompts, every "
+        "other one, are for the search and nothing else. For small models: it runs hundreds"),
     LINN_GROUP("Running"),
     LINN_INTEGER('t', "threads", "N", linn_bench_settings, threads, 1, 1024, "Threads",
                  .otherwise = "as many as processors"),
@@ -143,16 +147,16 @@ static int run_all(linn_cascade_bench *b)
     static const char what[] = "running";
     double(*ms)[LINN_BENCH_ROUNDS] = calloc(LINN_BENCH_SIDES, sizeof *ms);
     size_t cells = (size_t)b->n_temperatures * (size_t)b->n_sides;
-    b->outcomes = calloc(b->prompts.n, cells * sizeof *b->outcomes);
+    b->outcomes = calloc(b->n, cells * sizeof *b->outcomes);
     if (!ms || !b->outcomes) {
         free(ms);
-        return linn_cli_fail(b->self, "no memory for the results of %zu prompts", b->prompts.n);
+        return linn_cli_fail(b->self, "no memory for the results of %zu prompts", b->n);
     }
     linn_progress progress;
     int status = LINN_PARSED;
     linn_cli_progress_begin(&progress, what);
-    size_t done = 0, total = b->prompts.n * (size_t)b->n_temperatures;
-    for (size_t i = 0; i < b->prompts.n && status == LINN_PARSED; i++)
+    size_t done = 0, total = b->n * (size_t)b->n_temperatures;
+    for (size_t i = 0; i < b->n && status == LINN_PARSED; i++)
         for (int t = 0; t < b->n_temperatures && status == LINN_PARSED; t++) {
             status = run_prompt(b, t, i, ms);
             linn_cli_progress(&progress, ++done, total);
@@ -288,6 +292,23 @@ static int tokenize(linn_cascade_bench *b, size_t i)
                                  b->prompts.items[i].line);
 }
 
+/* For --search: every other prompt goes behind the rest, which the sides are compared on. */
+static int split(linn_cascade_bench *b)
+{
+    size_t n = b->prompts.n, kept = (n + 1) / 2;
+    if (n < 2)
+        return linn_cli_misuse(b->self, "--search: one prompt cannot be split");
+    linn_cli_prompt *items = malloc(n * sizeof *items);
+    if (!items)
+        return linn_cli_fail(b->self, "no memory for the prompts");
+    for (size_t i = 0; i < n; i++)
+        items[i / 2 + (i % 2) * kept] = b->prompts.items[i];
+    free(b->prompts.items);
+    b->prompts.items = items;
+    b->n = kept;
+    return LINN_PARSED;
+}
+
 static int read_prompts(linn_cascade_bench *b)
 {
     int status = LINN_PARSED;
@@ -295,7 +316,8 @@ static int read_prompts(linn_cascade_bench *b)
         status = read_file(b, b->s->prompts.items[i]);
     if (status != LINN_PARSED)
         return status;
-    size_t n = b->prompts.n;
+    size_t n = b->n = b->prompts.n;
+    status = b->s->search ? split(b) : LINN_PARSED;
     b->ids = calloc(n, sizeof *b->ids);
     b->n_ids = calloc(n, sizeof *b->n_ids);
     b->kind = calloc(n, sizeof *b->kind);

@@ -1,6 +1,6 @@
 /* bench_cascade.h - what linn bench cascade ran, shared by its parts: bench_cascade.c has the
- * options and runs, bench_sides.c makes the sides, bench_summary.c figures of what they did,
- * bench_report.c a page.
+ * options and runs, bench_sides.c makes the sides, bench_search.c finds the best fixed cascade,
+ * bench_summary.c figures of what they did, bench_report.c a page.
  */
 #ifndef LINN_CLI_BENCH_CASCADE_H
 #define LINN_CLI_BENCH_CASCADE_H
@@ -25,6 +25,8 @@ typedef struct linn_bench_side {
     size_t first, n; /* drafters models.items[first .. first + n) */
     int temperature; /* runs at this one only; -1: at all */
     bool two;        /* a target and one drafter, which is a model */
+    bool searched;   /* the best of a grid; */
+    bool is_auto;
     linn_cascade *cascade;
 } linn_bench_side;
 
@@ -45,7 +47,7 @@ typedef struct linn_bench_settings {
     int64_t limit, tokens, rounds, k, block, threads, ctx, seed;
     double lenience;
     int by, rule; /* by: 0 time, 1 SWI */
-    bool profile, json;
+    bool profile, search, json;
 } linn_bench_settings;
 
 /* One side on one prompt at one temperature. */
@@ -65,18 +67,19 @@ typedef struct linn_cascade_bench {
     const linn_bench_settings *s;
     bool methods[LINN_BENCH_METHODS];
     linn_models models;
-    linn_cli_prompts prompts;
-    linn_token **ids; /* [prompts.n] */
-    size_t *n_ids;    /* [prompts.n] */
-    size_t n_cut;     /* prompts of which only the end fits into the context */
-    int *kind;        /* [prompts.n] index into kinds */
+    linn_cli_prompts prompts; /* with --search the last of them are for the search only */
+    size_t n;                 /* those that the sides are compared on, the first */
+    linn_token **ids;         /* [prompts.n] */
+    size_t *n_ids;            /* [prompts.n] */
+    size_t n_cut;             /* prompts of which only the end fits into the context */
+    int *kind;                /* [prompts.n] index into kinds */
     const char **kinds;
     int n_kinds;
     double temperatures[LINN_BENCH_TEMPERATURES];
     int n_temperatures;
     linn_bench_side sides[LINN_BENCH_SIDES];
     int n_sides;
-    linn_outcome *outcomes; /* [n_temperatures, n_sides, prompts.n] */
+    linn_outcome *outcomes; /* [n_temperatures, n_sides, n] */
     linn_width_curve widths[1 + LINN_CLI_DRAFTERS];
     linn_cli_output out;
 } linn_cascade_bench;
@@ -90,7 +93,7 @@ static inline linn_outcome *linn_bench_outcome(const linn_cascade_bench *b, int 
                                                int side, size_t prompt)
 {
     size_t sides = (size_t)b->n_sides;
-    return &b->outcomes[((size_t)temperature * sides + (size_t)side) * b->prompts.n + prompt];
+    return &b->outcomes[((size_t)temperature * sides + (size_t)side) * b->n + prompt];
 }
 int32_t linn_bench_width_rows(int point); /* of a point of the width curve */
 
@@ -100,6 +103,16 @@ int linn_bench_run(linn_cascade_bench *b, linn_bench_side *side, int temperature
 /* Makes the sides, plain decoding first; finds the best k by runs on a few prompts. */
 int linn_bench_make_sides(linn_cascade_bench *b);
 void linn_bench_free_sides(linn_cascade_bench *b);
+/* A new last side of drafters models.items[first .. first + n), to be opened; one that cannot be
+ * is no side. */
+linn_bench_side *linn_bench_add_side(linn_cascade_bench *b, const char *name, linn_shape shape,
+                                     size_t first, size_t n);
+int linn_bench_open_side(linn_cascade_bench *b);
+/* Tokens for a cost (--by) of a side, on at most n prompts of those that may be searched. */
+int linn_bench_try(linn_cascade_bench *b, linn_bench_side *side, int temperature, size_t n,
+                   double *worth);
+/* Adds the fixed cascade that is best on the prompts of the search. */
+int linn_bench_search(linn_cascade_bench *b, int temperature);
 
 /* ---- figures -----------------------------------------------------------------------------------
  */
@@ -129,6 +142,8 @@ linn_stats linn_bench_total(const linn_cascade_bench *b, int temperature, int si
 int linn_bench_best(const linn_cascade_bench *b, int temperature, bool two);
 linn_interval linn_bench_swi_ratio(const linn_cascade_bench *b, int temperature, int side,
                                    int base);
+linn_interval linn_bench_speed_ratio(const linn_cascade_bench *b, int temperature, int side,
+                                     int base);
 
 void linn_bench_print_table(linn_cascade_bench *b);
 void linn_bench_print_json(linn_cascade_bench *b);

@@ -360,7 +360,7 @@ static void add_head(page *p)
     linn_cli_add(&p->html,
                  "; %zu prompts, %d tokens each at most, %d round%s; %d thread%s, %s; linn %s, "
                  "numeric version %d.",
-                 b->prompts.n, (int)b->s->tokens, (int)b->s->rounds, b->s->rounds == 1 ? "" : "s",
+                 b->n, (int)b->s->tokens, (int)b->s->rounds, b->s->rounds == 1 ? "" : "s",
                  linn_engine_threads(b->models.engine),
                  linn_engine_threads(b->models.engine) == 1 ? "" : "s",
                  linn_engine_cpu(b->models.engine), linn_version(), linn_numeric_version());

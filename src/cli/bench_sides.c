@@ -10,9 +10,8 @@
 static const int32_t tried[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
 enum { TRIED = sizeof tried / sizeof *tried, SEARCH_PROMPTS = 8 };
 
-/* drafters: models.items[first .. first + n) */
-static linn_bench_side *add_side(linn_cascade_bench *b, const char *name, linn_shape shape,
-                                 size_t first, size_t n)
+linn_bench_side *linn_bench_add_side(linn_cascade_bench *b, const char *name, linn_shape shape,
+                                     size_t first, size_t n)
 {
     linn_bench_side *side = &b->sides[b->n_sides++];
     snprintf(side->name, sizeof side->name, "%s", name);
@@ -26,8 +25,7 @@ static linn_bench_side *add_side(linn_cascade_bench *b, const char *name, linn_s
     return side;
 }
 
-/* Opens the side added last; one that cannot be opened is no side. */
-static int open_side(linn_cascade_bench *b)
+int linn_bench_open_side(linn_cascade_bench *b)
 {
     linn_bench_side *side = &b->sides[b->n_sides - 1];
     linn_error err;
@@ -48,14 +46,15 @@ static int open_side(linn_cascade_bench *b)
 static int add_matrix(linn_cascade_bench *b, const char *name, const char *matrix, size_t first,
                       double lenience)
 {
-    linn_bench_side *side = add_side(b, name, LINN_CASCADE_K, first, b->models.n - first);
+    linn_bench_side *side =
+        linn_bench_add_side(b, name, LINN_CASCADE_K, first, b->models.n - first);
     side->settings.block = (int32_t)b->s->block;
     side->settings.lenience = (float)lenience;
     side->settings.lenience_rule = (linn_lenience_rule)b->s->rule;
     int status =
         linn_cli_read_matrix(b->self, "--k-matrix", matrix, side->matrix, &side->settings.k_order);
     if (status == LINN_PARSED)
-        return open_side(b);
+        return linn_bench_open_side(b);
     b->n_sides--;
     return status;
 }
@@ -63,14 +62,15 @@ static int add_matrix(linn_cascade_bench *b, const char *name, const char *matri
 /* ---- the best k --------------------------------------------------------------------------------
  */
 
-/* Tokens for a cost, of a side on every few of the prompts: of time, or of parameters run. */
-static int try_side(linn_cascade_bench *b, linn_bench_side *side, int temperature, double *worth)
+int linn_bench_try(linn_cascade_bench *b, linn_bench_side *side, int temperature, size_t n,
+                   double *worth)
 {
-    size_t n = b->prompts.n < SEARCH_PROMPTS ? b->prompts.n : SEARCH_PROMPTS;
+    size_t from = b->s->search ? b->n : 0, all = b->prompts.n - from;
     double tokens = 0, cost = 0;
+    n = n < all ? n : all;
     for (size_t i = 0; i < n; i++) {
         linn_outcome o;
-        int status = linn_bench_run(b, side, temperature, i * b->prompts.n / n, &o);
+        int status = linn_bench_run(b, side, temperature, from + i * all / n, &o);
         if (status != LINN_PARSED)
             return status;
         tokens += o.stats.tokens;
@@ -91,15 +91,16 @@ static int add_best(linn_cascade_bench *b, const char *name, linn_shape shape, s
     double most = -1;
     int status = LINN_PARSED;
     for (size_t i = 0; i < (b->s->k ? 1 : TRIED) && status == LINN_PARSED; i++) {
-        linn_bench_side *side = add_side(b, name, shape, drafter, shape == LINN_CASCADE_SPEC);
+        linn_bench_side *side =
+            linn_bench_add_side(b, name, shape, drafter, shape == LINN_CASCADE_SPEC);
         double worth = 0;
         side->settings.k = b->s->k ? (int32_t)b->s->k : tried[i];
         side->two = shape == LINN_CASCADE_SPEC;
         side->temperature = temperature;
         snprintf(side->name, sizeof side->name, "%.32s, k = %d", name, side->settings.k);
-        status = open_side(b);
+        status = linn_bench_open_side(b);
         if (status == LINN_PARSED && !b->s->k)
-            status = try_side(b, side, temperature, &worth);
+            status = linn_bench_try(b, side, temperature, SEARCH_PROMPTS, &worth);
         if (status != LINN_PARSED)
             break;
         linn_bench_side loser = worth > most ? best : *side;
@@ -149,12 +150,12 @@ static int add_paper(linn_cascade_bench *b)
 int linn_bench_make_sides(linn_cascade_bench *b)
 {
     const linn_texts *given = &b->s->matrices;
-    size_t most = 6 + given->n + (size_t)b->n_temperatures * b->models.n;
+    size_t most = 6 + given->n + (size_t)b->n_temperatures * (b->models.n + b->s->search);
     if (most > LINN_BENCH_SIDES)
         return linn_cli_misuse(b->self, "--k-matrix: too many ways to decode: at most %d in all",
                                LINN_BENCH_SIDES);
-    add_side(b, "plain", LINN_CASCADE_OFF, 1, 0);
-    int status = open_side(b);
+    linn_bench_add_side(b, "plain", LINN_CASCADE_OFF, 1, 0);
+    int status = linn_bench_open_side(b);
     if (status == LINN_PARSED)
         status = add_all_best(b);
     if (b->methods[LINN_BENCH_PAPER] && status == LINN_PARSED)
@@ -164,12 +165,16 @@ int linn_bench_make_sides(linn_cascade_bench *b)
         snprintf(name, sizeof name, "K %s", given->items[i]);
         status = add_matrix(b, name, given->items[i], 1, b->s->lenience);
     }
+    for (int t = 0; t < b->n_temperatures && b->s->search && status == LINN_PARSED; t++)
+        status = linn_bench_search(b, t);
     if (b->methods[LINN_BENCH_AUTO] && status == LINN_PARSED) {
         char folder[PATH_MAX];
-        linn_bench_side *side = add_side(b, "auto", LINN_CASCADE_AUTO, 1, b->models.n - 1);
+        linn_bench_side *side =
+            linn_bench_add_side(b, "auto", LINN_CASCADE_AUTO, 1, b->models.n - 1);
+        side->is_auto = true;
         if (b->s->profile)
             side->settings.profiles = linn_cli_profiles(folder);
-        status = open_side(b);
+        status = linn_bench_open_side(b);
         side->settings.profiles = NULL; /* borrowed */
         if (status == LINN_PARSED)
             linn_cli_profile_found(b->self, side->cascade);

@@ -136,12 +136,12 @@ static linn_bench_figures summarise(const linn_cascade_bench *b, int t, int side
                                     int base, linn_interval of[RESULTS])
 {
     linn_bench_figures f = {.accepted = -1, .same = true};
-    sums *all = calloc(b->prompts.n, sizeof *all);
-    double *rates = calloc(b->prompts.n, sizeof *rates);
+    sums *all = calloc(b->n, sizeof *all);
+    double *rates = calloc(b->n, sizeof *rates);
     int32_t least = b->s->tokens < SHORT ? (int32_t)b->s->tokens : SHORT;
     memset(of, 0, RESULTS * sizeof *of);
     if (all && rates) {
-        for (size_t i = 0; i < b->prompts.n; i++) {
+        for (size_t i = 0; i < b->n; i++) {
             if (kind >= 0 && b->kind[i] != kind)
                 continue;
             f.same = f.same && same_text(b, t, side, i);
@@ -169,7 +169,7 @@ static linn_bench_figures summarise(const linn_cascade_bench *b, int t, int side
 static double accepted_of(const linn_cascade_bench *b, int t, int side, int kind)
 {
     linn_stats s = {0};
-    for (size_t i = 0; i < b->prompts.n; i++)
+    for (size_t i = 0; i < b->n; i++)
         if (kind < 0 || b->kind[i] == kind) {
             const linn_stats *one = &linn_bench_outcome(b, t, side, i)->stats;
             s.levels[0].reviewed += one->levels[0].reviewed;
@@ -198,10 +198,18 @@ linn_interval linn_bench_swi_ratio(const linn_cascade_bench *b, int temperature,
     return of[SWI_RATIO];
 }
 
+linn_interval linn_bench_speed_ratio(const linn_cascade_bench *b, int temperature, int side,
+                                     int base)
+{
+    linn_interval of[RESULTS];
+    summarise(b, temperature, side, -1, base, of);
+    return of[GAIN];
+}
+
 linn_stats linn_bench_total(const linn_cascade_bench *b, int temperature, int side)
 {
     linn_stats all = {0};
-    for (size_t i = 0; i < b->prompts.n; i++) {
+    for (size_t i = 0; i < b->n; i++) {
         const linn_outcome *o = linn_bench_outcome(b, temperature, side, i);
         const linn_stats *s = &o->stats;
         all.n_levels = s->n_levels;
@@ -279,13 +287,38 @@ static void print_kinds(linn_cascade_bench *b, int t)
     }
 }
 
+/* The sides that --search compares, auto and the best fixed cascade; false: there are none. */
+static bool searched(const linn_cascade_bench *b, int t, int *adapting, int *fixed)
+{
+    *adapting = *fixed = -1;
+    for (int i = 0; i < b->n_sides; i++) {
+        if (!linn_bench_runs(b, t, i))
+            continue;
+        *adapting = b->sides[i].is_auto ? i : *adapting;
+        *fixed = b->sides[i].searched ? i : *fixed;
+    }
+    return *adapting >= 0 && *fixed >= 0;
+}
+
+static void print_search(linn_cascade_bench *b, int t)
+{
+    int adapting, fixed;
+    if (!searched(b, t, &adapting, &fixed))
+        return;
+    linn_interval r = linn_bench_speed_ratio(b, t, adapting, fixed);
+    linn_cli_print(&b->out, "speed of auto over the best fixed cascade (%s): %.2f (%.2f-%.2f)\n",
+                   b->sides[fixed].name, r.value, r.low, r.high);
+}
+
 void linn_bench_print_table(linn_cascade_bench *b)
 {
-    linn_cli_print(&b->out, "%zu prompts", b->prompts.n);
+    linn_cli_print(&b->out, "%zu prompts", b->n);
     if (b->prompts.n_broken > 0)
         linn_cli_print(&b->out, " (%zu broken lines skipped)", b->prompts.n_broken);
     if (b->n_cut > 0)
         linn_cli_print(&b->out, " (of %zu only the end fits)", b->n_cut);
+    if (b->s->search)
+        linn_cli_print(&b->out, ", after a search on %zu others", b->prompts.n - b->n);
     linn_cli_print(&b->out, ", %d tokens each at most, %d rounds, %d threads, %s\n",
                    (int)b->s->tokens, (int)b->s->rounds, linn_engine_threads(b->models.engine),
                    linn_engine_cpu(b->models.engine));
@@ -304,6 +337,7 @@ void linn_bench_print_table(linn_cascade_bench *b)
                            "(%s): %.2f (%.2f-%.2f)\n",
                            b->sides[cascade].name, b->sides[spec].name, r.value, r.low, r.high);
         }
+        print_search(b, t);
         if (b->n_kinds > 1)
             print_kinds(b, t);
     }
@@ -378,7 +412,7 @@ static void print_json_side(linn_cascade_bench *b, int t, int side)
     linn_cli_print(&b->out, "]");
     print_levels(b, t, side);
     linn_cli_print(&b->out, ", \"prompts\": [");
-    for (size_t i = 0; i < b->prompts.n; i++) {
+    for (size_t i = 0; i < b->n; i++) {
         const linn_outcome *o = linn_bench_outcome(b, t, side, i);
         linn_cli_print(&b->out, "%s[%d, %.3f, %" PRIu64 "]", i ? ", " : "", o->stats.tokens, o->ms,
                        o->stats.levels[0].passes);
@@ -407,9 +441,9 @@ void linn_bench_print_json(linn_cascade_bench *b)
     linn_cli_print(&b->out,
                    "{\"prompts\": %zu, \"broken_lines\": %zu, \"cut\": %zu, \"tokens\": %d, "
                    "\"rounds\": %d, \"threads\": %d, \"cpu\": \"%s\", \"version\": \"%s\",\n ",
-                   b->prompts.n, b->prompts.n_broken, b->n_cut, (int)b->s->tokens,
-                   (int)b->s->rounds, linn_engine_threads(b->models.engine),
-                   linn_engine_cpu(b->models.engine), linn_version());
+                   b->n, b->prompts.n_broken, b->n_cut, (int)b->s->tokens, (int)b->s->rounds,
+                   linn_engine_threads(b->models.engine), linn_engine_cpu(b->models.engine),
+                   linn_version());
     print_json_widths(b);
     linn_cli_print(&b->out, ",\n \"swi_ms_over_best_spec\": [");
     for (int t = 0; t < b->n_temperatures; t++) {
@@ -421,6 +455,16 @@ void linn_bench_print_json(linn_cascade_bench *b)
         print_interval(&b->out, "ratio", &r);
         linn_cli_print(&b->out, "}");
     }
+    linn_cli_print(&b->out, "],\n \"auto_over_best_fixed\": [");
+    const char *comma = "";
+    for (int t = 0, adapting, fixed; t < b->n_temperatures; t++)
+        if (searched(b, t, &adapting, &fixed)) {
+            linn_interval r = linn_bench_speed_ratio(b, t, adapting, fixed);
+            linn_cli_print(&b->out, "%s{\"temperature\": %g", comma, b->temperatures[t]);
+            print_interval(&b->out, "ratio", &r);
+            linn_cli_print(&b->out, "}");
+            comma = ", ";
+        }
     linn_cli_print(&b->out, "],\n \"sides\": [");
     bool first = true;
     for (int t = 0; t < b->n_temperatures; t++)

@@ -58,6 +58,23 @@ class Cascade(Case):
             self.assertGreater(w["ms"]["32"], 0)
         self.assertEqual(len(said["swi_ms_over_best_spec"]), 2)
 
+    def test_search(self):
+        """Half of the prompts are for the search, the rest for what it is compared on."""
+        said = self.bench("--prompts", PROMPTS, "--limit", "5", "-d", "rill", "--search", "--methods", "auto", "-n", "4")
+        self.assertEqual(said["prompts"], 3)
+        for temperature in 0, 0.7:
+            plain, best, auto = [s for s in said["sides"] if s["temperature"] == temperature]
+            self.assertEqual((plain["name"], auto["name"]), ("plain", "auto"))
+            self.assertRegex(best["name"], r"^best K \d+ \d+; 0 \d+$")
+            self.assertTrue(best["figures"][0]["same_text"])
+            self.assertEqual(len(best["prompts"]), 3)
+        self.assertEqual([r["temperature"] for r in said["auto_over_best_fixed"]], [0, 0.7])
+        table = self.done(*SMALL, "--prompts", PROMPTS, "--limit", "4", "-d", "rill", "--search", "--methods", "auto", "-n",
+                          "4", "--temp", "0").stdout
+        self.assertIn("2 prompts, after a search on 2 others", table)
+        self.assertRegex(table, r"speed of auto over the best fixed cascade \(best K .*\): \d")
+        self.misused([*SMALL, "--prompts", PROMPTS, "--limit", "1", "--search"], "one prompt cannot be split")
+
     def check_side(self, side, plain):
         every, *kinds = side["figures"]
         self.assertEqual([f["kind"] for f in kinds], ["story", "maths", "textbook", "copy"])
