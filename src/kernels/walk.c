@@ -10,11 +10,21 @@ static int32_t tile_width(int32_t n, int32_t most)
     return (n + tiles - 1) / tiles;
 }
 
-/* Groups of a tile times the n columns of a panel, by way of unpacked chunks. */
+static const uint8_t *prefetch(const uint8_t *at, size_t lines)
+{
+    for (; lines > 0; lines--, at += LINN_PACK_LINE)
+        __builtin_prefetch(at);
+    return at;
+}
+
+/* Groups of a tile times the n columns of a panel, by way of unpacked chunks. The tiles work in the
+ * L1 cache, so long that the processor stops to read ahead: while they do, so do we. */
 static void multiply_unpacked(const linn_walk *f, const linn_tile *t, int32_t n)
 {
     _Alignas(64) uint8_t lines[LINN_TILE_GROUPS][LINN_CHUNK_BYTES];
     size_t chunk = LINN_CHUNK_VALUES / f->block, acc = (size_t)f->groups * LINN_PACK_ROWS;
+    size_t tiles = (size_t)((n + f->columns - 1) / f->columns);
+    size_t share = (chunk * f->body / LINN_PACK_LINE + tiles - 1) / tiles; /* of the lines ahead */
     for (size_t b = 0; b < t->n_blocks; b += chunk) {
         linn_tile u = *t;
         u.n_blocks = t->n_blocks - b < chunk ? t->n_blocks - b : chunk;
@@ -22,6 +32,9 @@ static void multiply_unpacked(const linn_walk *f, const linn_tile *t, int32_t n)
         for (int g = 0; g < f->groups; g++)
             f->unpack(u.heads + (size_t)g * t->heads_stride,
                       t->bodies + (size_t)g * t->bodies_stride + b * f->body, u.n_blocks, lines[g]);
+        const uint8_t *ahead[LINN_TILE_GROUPS];
+        for (int g = 0; g < f->groups; g++)
+            ahead[g] = t->bodies + (size_t)g * t->bodies_stride + (b + chunk) * f->body;
         u.bodies = lines[0];
         u.bodies_stride = LINN_CHUNK_BYTES;
         u.q += b * f->block;
@@ -29,6 +42,8 @@ static void multiply_unpacked(const linn_walk *f, const linn_tile *t, int32_t n)
         u.sums += b * f->block / 16;
         for (int32_t left = n, width; left > 0; left -= width) {
             width = tile_width(left, f->columns);
+            for (int g = 0; g < f->groups; g++)
+                ahead[g] = prefetch(ahead[g], share);
             f->unpacked[width - 1](&u);
             u.q += (size_t)width * u.q_stride;
             u.d += (size_t)width * u.d_stride;
