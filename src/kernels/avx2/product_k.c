@@ -32,7 +32,7 @@
 #include "kernels/avx2/tile.h"
 #include "quant/blocks.h"
 
-enum { BLOCK = 256, LINE = LINN_PACK_LINE, SC_LINES = 16, SUM_LINES = 8, AHEAD = 4096 };
+enum { BLOCK = 256, LINE = LINN_PACK_LINE, SC_LINES = 16, SUM_LINES = 8 };
 static_assert(BLOCK / 4 + SC_LINES + SUM_LINES <= LINN_CHUNK_BYTES / LINE, "a chunk is one block");
 
 typedef enum format { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, FORMATS } format;

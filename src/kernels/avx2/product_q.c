@@ -71,7 +71,7 @@ static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f, bool d
         __m256i sum[TILE_COLUMNS][2], part[TILE_COLUMNS][2];
         if (direct)
             for (size_t i = 0; i < body_bytes; i += LINN_PACK_LINE)
-                _mm_prefetch((const char *)body + PREFETCH_BYTES + i, _MM_HINT_T0);
+                _mm_prefetch((const char *)body + AHEAD + i, _MM_HINT_T0);
         UNROLL
         for (int l = 0; l < QUADS; l++) {
             const __m256i w0 = levels(direct ? f : Q8_0, body, l, 0);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { TILE_COLUMNS = 4, PREFETCH_BYTES = 2048 };
+enum { TILE_COLUMNS = 4, AHEAD = 6144 /* bytes to prefetch */ };
 static_assert((int)TILE_COLUMNS <= (int)LINN_TILE_COLUMNS, "the walk has room for these");
 
 /* Defines NAME_1 .. NAME_4, the template's function for so many columns. */
