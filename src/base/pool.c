@@ -47,13 +47,15 @@ typedef struct member {
 
 struct linn_pool {
     int n;
+    cpu_set_t processors; /* those that the members may use */
     int spins; /* before a waiter sleeps; 0 when there are more members than processors */
     atomic_bool quit;
     member *members; /* [n]; thread 0 is the caller's */
     int n_started;
     pthread_mutex_t region; /* held from begin to end */
     linn_fpenv saved;       /* the caller's, from begin to end */
-    int64_t woken_ns;       /* when sleepers were woken last */
+    int64_t woken_ns;       /* when sleepers were woken last, */
+    atomic_int waker;       /* and the caller's processor then */
     int64_t alone_until_ns, alone_ns;
 
     bed start, finish;
@@ -156,14 +158,29 @@ static unsigned work(linn_pool *p, int index)
     return done;
 }
 
+/* Linux likes to wake a thread on the processor of whoever wakes it. There it would take turns with
+ * the caller, asleep too often for the scheduler to see that another processor is idle. */
+static void leave_caller(const linn_pool *p)
+{
+    int caller = atomic_load(&p->waker);
+    if (sched_getcpu() != caller)
+        return;
+    cpu_set_t others = p->processors;
+    CPU_CLR((size_t)caller, &others);
+    if (CPU_COUNT(&others) > 0)
+        pthread_setaffinity_np(pthread_self(), sizeof others, &others);
+}
+
 static void *member_main(void *arg)
 {
     const member *m = arg;
     linn_pool *p = m->pool;
     linn_fpenv_enter();
     for (unsigned seen = 0;;) {
-        if (spin_while(&p->stage, seen, p->spins))
+        if (spin_while(&p->stage, seen, p->spins)) {
             sleep_while(&p->start, &p->stage, seen);
+            leave_caller(p);
+        }
         seen = atomic_load(&p->stage);
         if (p->quit)
             return NULL;
@@ -235,6 +252,7 @@ void linn_pool_stage(linn_pool *p, int n_pieces, linn_pool_fn fn, void *arg)
     publish(p, n_pieces, fn, arg);
     if (atomic_load(&p->start.sleepers) > 0 && now - p->woken_ns >= WAKE_NS) {
         p->woken_ns = now;
+        atomic_store(&p->waker, sched_getcpu());
         wake(&p->start);
     }
     unsigned done = work(p, 0);
@@ -252,6 +270,13 @@ void linn_pool_run(linn_pool *p, int n_pieces, linn_pool_fn fn, void *arg)
 /* ---- creation ---------------------------------------------------------------------------------
  */
 
+/* Processors that this thread may use; returns how many, 0 if the system does not say. */
+static int allowed(cpu_set_t *set)
+{
+    CPU_ZERO(set);
+    return sched_getaffinity(0, sizeof *set, set) == 0 ? CPU_COUNT(set) : 0;
+}
+
 int linn_pool_create(linn_pool **out, int n_threads, linn_error *err)
 {
     *out = NULL;
@@ -261,6 +286,7 @@ int linn_pool_create(linn_pool **out, int n_threads, linn_error *err)
     p->n = n_threads;
     p->spins = n_threads <= linn_processors() ? SPIN_LIMIT : 0;
     p->alone_ns = ALONE_NS;
+    allowed(&p->processors);
     bed_init(&p->start);
     bed_init(&p->finish);
     pthread_mutex_init(&p->region, NULL);
@@ -309,7 +335,6 @@ int linn_pool_threads(const linn_pool *p)
 int linn_processors(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return CPU_COUNT(&set);
-    return 1;
+    int n = allowed(&set);
+    return n > 0 ? n : 1;
 }
