@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Load on a server: tokens a second, time to the first token, time between tokens.
 
-    bench/serve_load.py PROGRAM MODEL [OPTION OF linn serve]... [-- [--clients 1,4,16] [--rounds 3]
-        [--seconds 2] [--tokens 128] [--json]]
+    bench/serve_load.py PROGRAM MODEL [OPTION OF linn serve]... [-- [--clients 1,4,16]
+        [--temperatures 0,0.8] [--rounds 3] [--seconds 2] [--tokens 128] [--json]]
 
-Starts `PROGRAM serve MODEL`, and for each number of clients lets as many streams run side by side, one
+Starts `PROGRAM serve MODEL`, and for each temperature and number of clients lets as many streams run side by side, one
 request after the other, with the cascade and without it in turn (the request's field
 linn.cascade), so that both sides meet the same machine. Prints a table in Markdown: medians over the
 rounds, and percentiles over all that was seen in them.
@@ -95,11 +95,11 @@ def run_round(port, n_clients, seconds, requests):
             [g for c in clients for g in c.gaps])
 
 
-def make_requests(cascade, tokens):
+def make_requests(cascade, temperature, tokens):
     prompts, i = load_prompts(), 0
     while True:
         yield {"prompt": prompts[i % len(prompts)], "seed": i, "max_tokens": tokens, "stream": True,
-               "linn": {"cascade": cascade}}
+               "temperature": temperature, "linn": {"cascade": cascade}}
         i += 1
 
 
@@ -110,15 +110,17 @@ def percentile(values, share):
 
 def measure(port, options):
     rows = []
-    for n in map(int, options.clients.split(",")):
+    loads = [(t, n) for t in map(float, options.temperatures.split(",")) for n in map(int, options.clients.split(","))]
+    for temperature, n in loads:
         rates, firsts, gaps = ({"auto": [], "off": []} for _ in range(3))
         for i in range(options.rounds):
             for mode in ("auto", "off") if i % 2 == 0 else ("off", "auto"):
-                rate, first, gap = run_round(port, n, options.seconds, make_requests(mode, options.tokens))
+                rate, first, gap = run_round(port, n, options.seconds, make_requests(mode, temperature, options.tokens))
                 rates[mode].append(rate)
                 firsts[mode] += first
                 gaps[mode] += gap
-        row = {"clients": n, "ratio": statistics.median(a / b for a, b in zip(rates["auto"], rates["off"]))}
+        ratios = sorted(a / b for a, b in zip(rates["auto"], rates["off"]))
+        row = {"temperature": temperature, "clients": n, "ratio": statistics.median(ratios), "ratios": [ratios[0], ratios[-1]]}
         for mode in ("auto", "off"):
             row[mode] = {"tokens_per_second": statistics.median(rates[mode]),
                          "first_ms": [percentile(firsts[mode], p) for p in (0.5, 0.99)],
@@ -128,13 +130,13 @@ def measure(port, options):
 
 
 def print_table(rows):
-    print("| clients | cascade | tokens/s | first token, ms: median | p99 | between tokens, ms: median | p99 |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| temperature | clients | cascade | tokens/s | first token, ms: median | p99 | between tokens, ms: median | p99 |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for row in rows:
         for mode in ("off", "auto"):
             r = row[mode]
-            ratio = f" ({row['ratio']:.2f}x)" if mode == "auto" else ""
-            print(f"| {row['clients']} | {mode} | {r['tokens_per_second']:.0f}{ratio} | {r['first_ms'][0]:.1f} | "
+            ratio = "" if mode == "off" else f" ({row['ratio']:.2f}x, {row['ratios'][0]:.2f} to {row['ratios'][1]:.2f})"
+            print(f"| {row['temperature']:g} | {row['clients']} | {mode} | {r['tokens_per_second']:.0f}{ratio} | {r['first_ms'][0]:.1f} | "
                   f"{r['first_ms'][1]:.1f} | {r['between_ms'][0]:.2f} | {r['between_ms'][1]:.2f} |")
 
 
@@ -146,6 +148,7 @@ def main():
         sys.exit(__doc__)
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--clients", default="1,4,16")
+    parser.add_argument("--temperatures", default="0,0.8")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--tokens", type=int, default=128)
@@ -158,7 +161,8 @@ def main():
         if not found:
             sys.exit(line + server.communicate()[1])
         port = int(found[1])
-        run_round(port, 4, 1, make_requests("auto", options.tokens))  # until rates and costs are learned
+        for t in map(float, options.temperatures.split(",")):  # until rates and costs are learned
+            run_round(port, 4, 1, make_requests("auto", t, options.tokens))
         rows = measure(port, options)
     finally:
         server.terminate()

@@ -42,8 +42,18 @@ typedef struct offer {
 
 /* ---- what is known --------------------------------------------------------------------------- */
 
+static double shared_pass_ns(const linn_company *company, int r, int32_t rows)
+{
+    const linn_widths *w = company->widths[r];
+    int32_t others = company->others[r];
+    double theirs = others > 0 ? linn_widths_ns(w, others) : -company->step_ns;
+    return linn_widths_ns(w, others + rows) - theirs;
+}
+
 double linn_auto_pass_ns(const linn_auto *a, int r, int32_t rows)
 {
+    if (a->company)
+        return shared_pass_ns(a->company, r, rows);
     const linn_auto_level *l = &a->levels[r];
     if (l->widths.n_measured)
         return linn_widths_ns(&l->widths, rows);
@@ -54,6 +64,8 @@ double linn_auto_token_ns(const linn_auto *a, int r)
 {
     const linn_auto_level *l = &a->levels[r];
     double alone = linn_auto_pass_ns(a, r, 1), most = 3 * alone;
+    if (a->company)
+        return r == 0 && a->company->token_ns > 0 ? a->company->token_ns : alone;
     if (l->made <= FEW_TOKENS)
         return alone;
     double of_late = l->spent_ns / l->made;
@@ -225,7 +237,7 @@ static offer try_one(linn_auto *a, linn_cascade *c, int r, int32_t rows)
     cost += linn_auto_pass_ns(a, r, rows + tokens) - linn_auto_pass_ns(a, r, rows);
     if (tokens == 0 || cost > a->allowance[source])
         return (offer){0};
-    if (r > 0) /* of the target it is known what was lost, afterwards */
+    if (r > 0 || a->company) /* of the target alone it is known what was lost, afterwards */
         a->allowance[source] -= cost;
     a->n_explored++;
     return (offer){source, tokens, 0};
@@ -280,7 +292,7 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
     int r = d->reviewer;
     if (!d->begun) {
         d->begun = true;
-        d->start_ns = r > 0 || is_timed(a) ? linn_now_ns() : 0;
+        d->start_ns = !a->company && (r > 0 || is_timed(a)) ? linn_now_ns() : 0;
         d->passes_ns = a->passes_ns;
         d->usual_ns = a->usual_ns;
         d->value = value_of(a, d);
@@ -324,7 +336,7 @@ static void passed(linn_policy *p, int level, int32_t rows, int32_t n_outputs, i
 {
     linn_auto *a = (linn_auto *)p;
     linn_auto_level *l = &a->levels[level];
-    if (ns <= 0 || l->n_passes++ == 0) /* the first pass finds caches cold */
+    if (a->company || ns <= 0 || l->n_passes++ == 0) /* the first pass finds caches cold */
         return;
     linn_widths_guess(&l->widths, &a->levels[0].widths, l->size);
     double usual = 2 * linn_widths_ns(&l->widths, rows);
@@ -372,6 +384,8 @@ static void earn_allowances(linn_auto *a, double ns)
 /* What a step took, less what the machine was busy with other things. */
 static double time_of(linn_auto *a, const linn_draft *d, int32_t added)
 {
+    if (a->company)
+        return linn_auto_token_ns(a, d->reviewer) * added;
     double of_passes = a->usual_ns - d->usual_ns;
     if (!d->start_ns)
         return of_passes + a->between_ns;

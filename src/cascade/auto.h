@@ -17,6 +17,16 @@ typedef struct linn_auto_level {
     double size; /* parameters over the target's: what is guessed of its passes */
 } linn_auto_level;
 
+/* For a cascade whose passes are shared with those of others (serve/): what theirs add. Whoever
+ * runs the passes keeps it up to date. Then all costs are those of the machine: a pass that is made
+ * anyway costs what one's own rows add to it. */
+typedef struct linn_company {
+    const linn_widths *widths[LINN_MAX_MODELS]; /* T(n) of each level's passes */
+    int32_t others[LINN_MAX_MODELS];            /* rows of others in them */
+    double token_ns; /* of passes that a token of the target takes of late; 0: unknown */
+    double step_ns;  /* between two passes */
+} linn_company;
+
 /* What a statistical drafter would say at a position. */
 typedef struct linn_shadow {
     int32_t position; /* -1: nothing */
@@ -28,6 +38,7 @@ typedef struct linn_auto {
     linn_policy policy;
     int n_models, n_sources; /* sources: the lines of linn_stats */
     linn_auto_level levels[LINN_MAX_MODELS];
+    const linn_company *company; /* NULL: alone; borrowed */
     linn_calibration calibration;
     uint8_t *source, *bin; /* [n_ctx] who vouches for a drafted token, and how surely */
     linn_shadow shadows[LINN_MAX_MODELS][2];

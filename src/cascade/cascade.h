@@ -78,8 +78,6 @@ int linn_cascade_assemble(linn_cascade **out, const linn_kmatrix *k, linn_level 
  * arguments being those of linn_level_model. */
 typedef struct linn_level_source {
     void *user;
-    bool shared; /* passes are shared with other cascades: `draft_limit` says how long drafts are,
-                    and AUTO is a fixed matrix */
     int (*make)(void *user, linn_level **out, int index, const linn_model *m, int32_t n_vocab,
                 int32_t max_outputs, const linn_session_settings *s, linn_error *err);
 } linn_level_source;

@@ -127,7 +127,7 @@ int linn_cascade_create_on(linn_cascade **out, const linn_level_source *source,
         return rc;
     /* In rejection mode what is drafted decides which random numbers are used: a policy that reads
      * clocks would take from a seed that it gives one text. */
-    if (s.shape == LINN_CASCADE_AUTO && s.verify == LINN_VERIFY_COUPLED && !source->shared)
+    if (s.shape == LINN_CASCADE_AUTO && s.verify == LINN_VERIFY_COUPLED)
         linn_kmatrix_open(&k);
     if (s.session.n_ctx == 0)
         s.session.n_ctx = linn_model_describe(target).n_ctx;

@@ -66,9 +66,11 @@ static const linn_option options[] = {
                "A smaller model of the same vocabulary that drafts. May be given several times, "
                "the largest first",
                .otherwise = "brook and rill for river, else none"),
-    LINN_CHOICE(0, "cascade", settings, shape, shape_names,
-                "auto: all drafters and Max-Gram; off: MODEL alone; maxgram: drafts from what was "
-                "said before only; spec: the first drafter only"),
+    LINN_CHOICE(
+        0, "cascade", settings, shape, shape_names,
+        "auto: all drafters and Max-Gram, each as far as it pays beside the other texts; off: "
+        "MODEL alone; maxgram: drafts from what was said before only; spec: the first "
+        "drafter only"),
     LINN_INTEGER(0, "k", "N", settings, k, 1, 255, "spec, maxgram: tokens drafted before a review"),
     LINN_TEXT(0, "ngram", "FILE", settings, ngram,
               "A table of n-grams that drafts where Max-Gram has little to go by; river: that of "

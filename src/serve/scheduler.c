@@ -146,6 +146,8 @@ int linn_scheduler_create(linn_scheduler **out, const linn_model *target,
     s->acceptance = 0.7; /* until it is known: worth trying */
     s->tokenizer = linn_model_tokenizer(target);
     rc = linn_kmatrix_make(&s->k, &s->settings.cascade, n_drafters, err);
+    if (!rc && s->settings.cascade.shape == LINN_CASCADE_AUTO)
+        linn_kmatrix_open(&s->k);
     if (!rc)
         rc = make_lanes(s, target, drafters, err);
     if (!rc)

@@ -117,11 +117,17 @@ static int make_level(void *user, linn_level **out, int index, const linn_model 
 int linn_slot_open(linn_slot *slot, linn_scheduler *s, const linn_model *target,
                    const linn_model *const *drafters, size_t n_drafters, linn_error *err)
 {
-    linn_level_source source = {.user = slot, .shared = true, .make = make_level};
+    linn_level_source source = {.user = slot, .make = make_level};
     slot->scheduler = s;
     pthread_cond_init(&slot->turn, NULL);
-    return linn_cascade_create_on(&slot->cascade, &source, target, drafters, n_drafters,
-                                  &s->settings.cascade, err);
+    int rc = linn_cascade_create_on(&slot->cascade, &source, target, drafters, n_drafters,
+                                    &s->settings.cascade, err);
+    slot->adapting = rc ? NULL : linn_auto_of(slot->cascade);
+    if (slot->adapting)
+        slot->adapting->company = &slot->company;
+    for (int i = 0; i < s->k.n_models; i++)
+        slot->company.widths[i] = &s->lanes[i].widths;
+    return rc;
 }
 
 void linn_slot_close(linn_slot *slot)

@@ -19,7 +19,7 @@
 #ifndef LINN_SERVE_STATE_H
 #define LINN_SERVE_STATE_H
 
-#include "cascade/cascade.h"
+#include "cascade/auto.h"
 #include "serve/job.h"
 #include "serve/prefix.h"
 #include "serve/width.h"
@@ -39,6 +39,7 @@ typedef struct linn_lane {
     bool reads;         /* the pass holds tokens of long requests */
     int32_t chunk_left; /* prompt rows it may still read before the target's next pass */
     linn_widths widths;
+    int32_t rows_lately; /* of the last pass, if one was in this round of the target */
     uint64_t n_passes, n_pass_rows, n_evictions;
     int64_t pass_ns;
 } linn_lane;
@@ -53,11 +54,21 @@ typedef struct linn_slot_level {
     int32_t first_position, first_row; /* of the outputs of its last pass */
 } linn_slot_level;
 
+/* How the target's passes follow each other: sums over those of late. */
+typedef struct linn_pace {
+    int64_t last_ns, passes_ns; /* when the last one ended; in passes of all lanes since */
+    int32_t n_passes;
+    uint64_t n_said;
+    double spent_ns, tokens, between_ns, steps;
+} linn_pace;
+
 typedef struct linn_slot {
     linn_scheduler *scheduler;
     pthread_t thread;
     pthread_cond_t turn; /* its request is answered, or it shall do the next step */
     linn_cascade *cascade;
+    linn_auto *adapting; /* its policy; NULL: drafts are as the K matrix says, up to draft_limit */
+    linn_company company;
     linn_slot_level *levels[LINN_MAX_LEVELS]; /* owned by the cascade */
 
     linn_job *job; /* NULL: idle */
@@ -112,8 +123,9 @@ struct linn_scheduler {
     double acceptance;                /* a running mean */
     double draft_ns[LINN_WIDTH_GRID]; /* per token of the longest draft, by sequences at work */
     int64_t drafting_ns;              /* since the target's last pass */
-    linn_contender *contenders;       /* [n_slots] */
-    linn_slot **order;                /* [n_lined_up] of [n_slots]: slots that want the lane */
+    linn_pace pace;
+    linn_contender *contenders; /* [n_slots] */
+    linn_slot **order;          /* [n_lined_up] of [n_slots]: slots that want the lane */
     int32_t n_lined_up;
     linn_metrics metrics;                             /* counters */
     atomic_ullong n_said;                             /* tokens */

@@ -259,7 +259,63 @@ static double catch_up_ns(const linn_scheduler *s, const linn_slot *slot)
     return linn_widths_ns(&s->lanes[1].widths, CHUNK) / CHUNK * behind / ROUNDS;
 }
 
-/* Shares out drafts among the sequences that had outputs in the target's pass. */
+/* What a token of the target takes at this pace, in passes, since what is beside them (sampling
+ * above all) no draft saves; and how much that is for each pass. A round that took far longer than
+ * its passes was idle in between. */
+static void learn_pace(linn_scheduler *s)
+{
+    static const double KEEP = 0.97;
+    linn_pace *p = &s->pace;
+    int64_t now = linn_now_ns(), all = now - p->last_ns;
+    uint64_t said = atomic_load(&s->n_said);
+    if (p->last_ns && !s->lanes[0].reads && all < 8 * p->passes_ns) {
+        p->spent_ns = KEEP * p->spent_ns + (double)p->passes_ns;
+        p->tokens = KEEP * p->tokens + (double)(said - p->n_said);
+        p->between_ns = KEEP * p->between_ns + (double)(all - p->passes_ns);
+        p->steps = KEEP * p->steps + p->n_passes;
+    }
+    *p = (linn_pace){.last_ns = now,
+                     .n_said = said,
+                     .spent_ns = p->spent_ns,
+                     .tokens = p->tokens,
+                     .between_ns = p->between_ns,
+                     .steps = p->steps};
+}
+
+/* Lets a slot's policy know how things stand. */
+static void inform(linn_scheduler *s, linn_slot *slot, int32_t n_decoding)
+{
+    enum { FEW = 8 }; /* tokens that say little */
+    linn_company *company = &slot->company;
+    const linn_pace *p = &s->pace;
+    company->token_ns = p->tokens > FEW ? p->spent_ns / p->tokens : 0;
+    company->step_ns = p->steps > FEW ? p->between_ns / p->steps : 0;
+    company->others[0] = s->lanes[0].n_rows - slot->n_in_pass;
+    for (int i = 1; i < s->k.n_models; i++)
+        company->others[i] = s->lanes[i].rows_lately * (n_decoding - 1) / n_decoding;
+    slot->draft_limit = slot->job->r.plain ? 0 : s->k.longest[0];
+}
+
+static bool decodes(const linn_slot *slot)
+{
+    return !slot->waiting && slot->n_in_pass > 0 && slot->n_outputs > 0;
+}
+
+/* For policies that decide by themselves, after a pass of the target. */
+static void inform_all(linn_scheduler *s)
+{
+    int32_t n = 0;
+    learn_pace(s);
+    for (int32_t i = 0; i < s->n_lined_up; i++)
+        n += decodes(s->order[i]);
+    for (int32_t i = 0; i < s->n_lined_up; i++)
+        if (decodes(s->order[i]))
+            inform(s, s->order[i], n);
+    for (int i = 1; i < s->k.n_models; i++)
+        s->lanes[i].rows_lately = 0;
+}
+
+/* Shares out drafts of a fixed matrix among the sequences that had outputs in the target's pass. */
 static void choose_drafts(linn_scheduler *s)
 {
     enum { FORGET_AFTER = 256, PROBE_EVERY = 48 };
@@ -268,7 +324,7 @@ static void choose_drafts(linn_scheduler *s)
     bool probe = ++s->n_shared % PROBE_EVERY == 0;
     for (int32_t i = 0; i < s->n_lined_up; i++) {
         linn_slot *slot = s->order[i];
-        if (slot->waiting || slot->n_in_pass == 0 || slot->n_outputs == 0)
+        if (!decodes(slot))
             continue;
         if (slot->draft_limit == 0 && ++slot->n_idle >= FORGET_AFTER) {
             slot->n_idle = 0;
@@ -288,7 +344,7 @@ static void choose_drafts(linn_scheduler *s)
     n = 0;
     for (int32_t i = 0; i < s->n_lined_up; i++) {
         linn_slot *slot = s->order[i];
-        if (!slot->waiting && slot->n_in_pass > 0 && slot->n_outputs > 0)
+        if (decodes(slot))
             slot->draft_limit = s->contenders[n++].chosen;
     }
 }
@@ -301,6 +357,9 @@ static void count_pass(linn_scheduler *s, linn_lane *lane, int64_t ns)
     lane->n_passes++;
     lane->n_pass_rows += (uint64_t)lane->n_rows;
     lane->pass_ns += ns;
+    lane->rows_lately = lane->n_rows;
+    s->pace.passes_ns += ns;
+    s->pace.n_passes++;
     if (!lane->reads)
         linn_widths_learn(&lane->widths, lane->n_rows, (double)ns);
     if (lane != &s->lanes[0]) {
@@ -347,7 +406,11 @@ static void run(linn_scheduler *s, linn_lane *lane)
     for (int32_t i = 0; i < s->n_lined_up; i++)
         if (s->order[i]->n_in_pass > 0)
             take_outcome(s->order[i], rc, &err);
-    if (lane == &s->lanes[0] && !rc)
+    if (lane != &s->lanes[0] || rc)
+        return;
+    if (s->slots[0].adapting)
+        inform_all(s);
+    else
         choose_drafts(s);
 }
 

@@ -179,6 +179,44 @@ static void a_cascade_where_it_pays(void **state)
 /* ---- learning ----------------------------------------------------------------------------------
  */
 
+/* Passes shared with others: rows are free up to 8 of all together, and then cost what passes do; a
+ * drafter's pass is too dear to be made for one text, but not when it is made anyway. */
+static void company(void **state)
+{
+    (void)state;
+    family f = {{0, 0.9}, 0.9, 2};
+    linn_widths target = {.n_measured = LINN_WIDTH_GRID}, drafter = target;
+    for (int i = 0; i < LINN_WIDTH_GRID; i++) {
+        int32_t n = linn_widths_rows(i);
+        target.ns[i] = 1e6 + 1e6 * (n > 8 ? n - 8 : 0);
+        drafter.ns[i] = 3e6 + 1e3 * n;
+    }
+    struct {
+        int32_t others[2];
+        double least, most; /* tokens for a pass */
+        bool drafter;
+    } cases[] = {{{0, 0}, 2.5, 9, false},
+                 {{6, 0}, 1.3, 3, false},
+                 {{16, 0}, 1, 1.1, false},
+                 {{0, 4}, 2.5, 9, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        linn_company of = {.widths = {&target, &drafter},
+                           .others = {cases[i].others[0], cases[i].others[1]},
+                           .token_ns = 1e6 / (1 + cases[i].others[0])};
+        bench b;
+        linn_stats stats;
+        open_bench(&b, &f);
+        b.policy->company = &of;
+        run(&b, 3, 600, &stats);
+        double tokens = stats.tokens / (double)stats.levels[0].passes;
+        print_message("beside %d rows: %.2f tokens a pass, %d of the drafter's\n",
+                      cases[i].others[0], tokens, (int)stats.levels[1].tokens);
+        assert_true(tokens >= cases[i].least && tokens <= cases[i].most);
+        assert_int_equal(stats.levels[1].tokens > 60, cases[i].drafter);
+        linn_cascade_free(b.cascade);
+    }
+}
+
 static void widths_are_discovered(void **state)
 {
     (void)state;
@@ -283,6 +321,7 @@ int main(void)
         cmocka_unit_test(catching_up_is_a_cost),
         cmocka_unit_test(a_cascade_where_it_pays),
 
+        cmocka_unit_test(company),
         cmocka_unit_test(widths_are_discovered),
         cmocka_unit_test(chances_are_learned),
         cmocka_unit_test(profiles),

@@ -134,6 +134,7 @@ const cases = {
       }
       if (event.linn) {
         const { levels: stats } = event.linn.choices[0];
+        for (const level of stats) [level.drafted, level.accepted] = [[], []];
         [stats[1].drafted, stats[1].accepted] = [[20, 10], [15, 6]];
         [stats[3].drafted, stats[3].accepted] = [[10], [9]];
       }
