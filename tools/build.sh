@@ -136,11 +136,12 @@ want_packages()
     done
 }
 
-# The npm packages of tests/clients, in build-node/, where node and npm are; else those tests
-# are skipped. Nothing is run of what comes, and a machine without network goes on soon.
+# Node, Chromium, and the npm packages of tests/clients in build-node/, where they can be had; else
+# those tests are skipped. Nothing is run of what comes, and a machine without network goes on soon.
 want_clients()
 {
     wanted=tests/clients/package-lock.json
+    want_packages clients
     command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || return 0
     ! cmp -s $wanted build-node/installed.json || return 0
     mkdir -p build-node
