@@ -143,12 +143,14 @@ typedef struct linn_kernels {
                                      int32_t end, float *y, size_t y_stride);
 
     /* y_i = (x_i * r) * w_i, r = 1 / sqrt(sum x^2 / n + eps); sum: 8 lanes by i mod 8 of fma,
-     * then the tree. y may be x. Any alignment, as in the next four. */
+     * then the tree. y may be x. Any alignment, as in the next five. */
     void (*rms_norm)(const float *x, const float *w, float eps, int32_t n, float *y);
     /* x_i = x_i + y_i */
     void (*add)(float *x, const float *y, int32_t n);
     /* gate_i = (gate_i / (1 + exp(-gate_i))) * up_i */
     void (*swiglu)(float *gate, const float *up, int32_t n);
+    /* y_i = x_i in binary16, rounded to nearest even (quant/half.h); y is not x. */
+    void (*to_f16)(const float *x, int32_t n, uint16_t *y);
     /* Rotates n_heads heads of head_dim values, the first n_rot of each, by the angles whose cos
      * and sin are given [n_rot / 2]. Pair i is (2i, 2i+1), or (i, i + n_rot / 2) if `neox`:
      * (a, b) -> (fma(a, c, -(b * s)), fma(a, s, b * c)). */

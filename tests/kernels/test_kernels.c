@@ -287,6 +287,27 @@ static void row_entries_equal_plain_c(void **state)
     }
 }
 
+static void to_f16_equals_plain_c(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 120; round++) {
+        row_inputs r = row_make(round);
+        size_t n = (size_t)r.n;
+        if (round % 2) /* any bits: subnormals, infinities, NaNs, values that overflow */
+            for (size_t i = 0; i < n; i++)
+                r.x[i] = linn_f32_from_bits((uint32_t)kd_random());
+        for (const linn_kernels *const *t = kd_tables(); *t; t++) {
+            uint16_t *y = kd_alloc_at(n * sizeof *y, 2 * (size_t)kd_range(0, 15));
+            (*t)->to_f16(r.x, r.n, y);
+            for (size_t i = 0; i < n; i++)
+                if (y[i] != linn_f32_to_f16(r.x[i]))
+                    fail_with(*t, "to_f16", "", 1, 1, r.n);
+            assert_true(kd_free(y));
+        }
+        assert_true(kd_free(r.x) && kd_free(r.w));
+    }
+}
+
 static void rope_equals_plain_c(void **state)
 {
     (void)state;
@@ -593,6 +614,7 @@ int main(void)
         cmocka_unit_test(width_and_rows_do_not_matter),
         cmocka_unit_test(quantize_equals_plain_c),
         cmocka_unit_test(row_entries_equal_plain_c),
+        cmocka_unit_test(to_f16_equals_plain_c),
         cmocka_unit_test(rope_equals_plain_c),
         cmocka_unit_test(argmax_equals_plain_c),
         cmocka_unit_test(attend_equals_plain_c),

@@ -15,6 +15,7 @@ void linn_avx2_quantize(linn_act_form form, const float *x, int32_t k, int8_t *q
 void linn_avx2_rms_norm(const float *x, const float *w, float eps, int32_t n, float *y);
 void linn_avx2_add(float *x, const float *y, int32_t n);
 void linn_avx2_swiglu(float *gate, const float *up, int32_t n);
+void linn_avx2_to_f16(const float *x, int32_t n, uint16_t *y);
 void linn_avx2_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,
                     const float *cos, const float *sin);
 int32_t linn_avx2_argmax(const float *x, int32_t n);

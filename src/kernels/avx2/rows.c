@@ -54,6 +54,16 @@ void linn_avx2_swiglu(float *gate, const float *up, int32_t n)
     FOR_LANES(n, gate, up, gate, swiglu8(vx, vy));
 }
 
+void linn_avx2_to_f16(const float *x, int32_t n, uint16_t *y)
+{
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(y + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++)
+        y[i] = linn_f32_to_f16(x[i]);
+}
+
 /* ---- rope ----------------------------------------------------------------------------- */
 
 /* (a, b) -> (fma(a, c, -(b s)), fma(a, s, b c)) */

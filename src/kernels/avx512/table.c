@@ -13,6 +13,7 @@ const linn_kernels linn_kernels_avx512 = {
     .rms_norm = linn_avx2_rms_norm,
     .add = linn_avx2_add,
     .swiglu = linn_avx512_swiglu,
+    .to_f16 = linn_avx2_to_f16,
     .rope = linn_avx2_rope,
     .attend = linn_avx512_attend,
     .argmax = linn_avx2_argmax,

@@ -2,6 +2,7 @@
 #include "kernels/c/c.h"
 #include "kernels/c/tree.h"
 #include "kernels/math.h"
+#include "quant/half.h"
 
 void linn_c_rms_norm(const float *x, const float *w, float eps, int32_t n, float *y)
 {
@@ -23,6 +24,12 @@ void linn_c_swiglu(float *gate, const float *up, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
         gate[i] = (gate[i] / (1.0f + linn_exp32(-gate[i]))) * up[i];
+}
+
+void linn_c_to_f16(const float *x, int32_t n, uint16_t *y)
+{
+    for (int32_t i = 0; i < n; i++)
+        y[i] = linn_f32_to_f16(x[i]);
 }
 
 void linn_c_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,

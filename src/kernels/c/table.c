@@ -21,6 +21,7 @@ const linn_kernels linn_kernels_c = {
     .rms_norm = linn_c_rms_norm,
     .add = linn_c_add,
     .swiglu = linn_c_swiglu,
+    .to_f16 = linn_c_to_f16,
     .rope = linn_c_rope,
     .attend = linn_c_attend,
     .argmax = linn_c_argmax,

@@ -14,6 +14,7 @@ void linn_neon_quantize(linn_act_form form, const float *x, int32_t k, int8_t *q
                         int16_t *sums);
 void linn_neon_rms_norm(const float *x, const float *w, float eps, int32_t n, float *y);
 void linn_neon_swiglu(float *gate, const float *up, int32_t n);
+void linn_neon_to_f16(const float *x, int32_t n, uint16_t *y);
 
 /* attend.c */
 void linn_neon_attend(const linn_attend *a);

@@ -41,6 +41,15 @@ void linn_neon_swiglu(float *gate, const float *up, int32_t n)
         linn_c_swiglu(gate + i, up + i, n - i);
 }
 
+void linn_neon_to_f16(const float *x, int32_t n, uint16_t *y)
+{
+    int32_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        vst1_u16(y + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(x + i))));
+    for (; i < n; i++)
+        y[i] = linn_f32_to_f16(x[i]);
+}
+
 /* 16 values to q[16]; returns their sum. The conversion rounds to nearest even. */
 static inline int16_t quantize16(const float *x, float inverse, int8_t *q)
 {

@@ -12,6 +12,7 @@ const linn_kernels linn_kernels_neon = {
     .rms_norm = linn_neon_rms_norm,
     .add = linn_c_add,
     .swiglu = linn_neon_swiglu,
+    .to_f16 = linn_neon_to_f16,
     .rope = linn_c_rope,
     .attend = linn_neon_attend,
     .argmax = linn_c_argmax,

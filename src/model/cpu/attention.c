@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "model/cpu/cpu.h"
 #include "model/session.h"
-#include "quant/half.h"
 
 #include <string.h>
 
@@ -68,9 +67,10 @@ void linn_cpu_keep(const linn_workspace *s, int32_t layer, int32_t head, int32_t
         for (size_t d = 0; d < n; d++)
             to[d * step] = from[d];
     } else {
-        uint16_t *to = (uint16_t *)(void *)tile + first;
-        for (size_t d = 0; d < n; d++)
-            to[d * step] = linn_f32_to_f16(from[d]);
+        uint16_t half[LINN_MAX_HEAD_DIM], *to = (uint16_t *)(void *)tile + first;
+        s->kernels->to_f16(from, s->params->head_dim, value ? to : half);
+        for (size_t d = 0; d < n && !value; d++)
+            to[d * step] = half[d];
     }
 }
 
