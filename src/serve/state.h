@@ -4,6 +4,7 @@
  *     slot.c       a slot: a thread with a cascade that writes one job after the other
  *     lane.c       a lane: what all slots share of one model - pool, cached prefixes, batch
  *     step.c       a step: who is in the next pass, and the pass
+ *     drafts.c     how far the texts draft
  *
  * One lock guards everything here. A slot's thread runs its cascade as if it were alone
  * (cascade/recursion.c), until a level wants a forward pass: then it says which tokens and
@@ -152,6 +153,9 @@ void linn_slot_close(linn_slot *slot);
 void *linn_slot_main(void *slot);
 /* Fills in the times, calls on_finish, and lets go of the job. Without the lock. */
 void linn_slot_finish(linn_scheduler *s, linn_job *j, linn_job_result *result);
+
+/* drafts.c; with the lock. After a pass of the target: how far those who were in it may draft. */
+void linn_drafts_share(linn_scheduler *s);
 
 /* step.c; all with the lock. */
 /* Waits until the slot's request is answered. */
