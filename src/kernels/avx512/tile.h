@@ -7,6 +7,7 @@
 #ifndef LINN_KERNELS_AVX512_TILE_H
 #define LINN_KERNELS_AVX512_TILE_H
 
+#include "kernels/avx2/avx2.h"
 #include "kernels/avx512/vec.h"
 #include "kernels/walk.h"
 
@@ -61,28 +62,42 @@ static ALWAYS_INLINE __m512i bits(__m512i x, int from, int count, int to)
     {                                                \
         tile(t, columns, NAME);                      \
     }
+#define WALK(NAME, name, values)                                                         \
+    TILE(name, 1, NAME)                                                                  \
+    TILE(name, 2, NAME)                                                                  \
+    TILE(name, 3, NAME)                                                                  \
+    TILE(name, 4, NAME)                                                                  \
+    TILE(name, 5, NAME)                                                                  \
+    TILE(name, 6, NAME)                                                                  \
+    TILE(name, 7, NAME)                                                                  \
+    TILE(name, 8, NAME)                                                                  \
+    static const linn_walk name##_walk = {                                               \
+        .block = (values),                                                               \
+        .head = LINN_PACK_##NAME##_HEAD,                                                 \
+        .body = LINN_PACK_##NAME##_BODY,                                                 \
+        .columns = TILE_COLUMNS,                                                         \
+        .groups = 2,                                                                     \
+        .direct = {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, \
+                   name##_8},                                                            \
+    };
 #define PRODUCT(NAME, name, values)                                                          \
-    TILE(name, 1, NAME)                                                                      \
-    TILE(name, 2, NAME)                                                                      \
-    TILE(name, 3, NAME)                                                                      \
-    TILE(name, 4, NAME)                                                                      \
-    TILE(name, 5, NAME)                                                                      \
-    TILE(name, 6, NAME)                                                                      \
-    TILE(name, 7, NAME)                                                                      \
-    TILE(name, 8, NAME)                                                                      \
+    WALK(NAME, name, values)                                                                 \
     void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
                                     int32_t end, float *y, size_t y_stride)                  \
     {                                                                                        \
-        static const linn_walk walk = {                                                      \
-            .block = (values),                                                               \
-            .head = LINN_PACK_##NAME##_HEAD,                                                 \
-            .body = LINN_PACK_##NAME##_BODY,                                                 \
-            .columns = TILE_COLUMNS,                                                         \
-            .groups = 2,                                                                     \
-            .direct = {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, \
-                       name##_8},                                                            \
-        };                                                                                   \
-        linn_walk_product(&walk, w, a, begin, end, y, y_stride);                             \
+        linn_walk_product(&name##_walk, w, a, begin, end, y, y_stride);                      \
+    }
+/* For one column or two AVX2's product: memory is the limit then, and a single group of rows at a
+ * time, as its tiles take them, is read sooner than two. */
+#define PRODUCT_OF_SEVERAL(NAME, name, values)                                               \
+    WALK(NAME, name, values)                                                                 \
+    void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
+                                    int32_t end, float *y, size_t y_stride)                  \
+    {                                                                                        \
+        if (a->n <= 2)                                                                       \
+            linn_avx2_product_##name(w, a, begin, end, y, y_stride);                         \
+        else                                                                                 \
+            linn_walk_product(&name##_walk, w, a, begin, end, y, y_stride);                  \
     }
 
 #endif
