@@ -254,7 +254,7 @@ const cases = {
     const error = JSON.stringify({ error: { message: "the queue is full", type: "rate_limit_error", param: null, code: null } });
     proxy.answer = { status: 429, headers: { "Retry-After": "2", "Content-Type": "application/json" }, body: error };
     await send(page, "Once");
-    assert.match(await page.getByRole("alert").last().textContent(), /the queue is full .*again in 2 s/);
+    await page.getByRole("alert").filter({ hasText: /the queue is full .*again in 2 s/ }).waitFor();
     proxy.answer = { status: 502, headers: {}, body: "<h1>Bad gateway</h1>" };
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByText("The server answered 502").waitFor();
