@@ -97,10 +97,22 @@ static void name_side(linn_bench_side *side, const candidate *c, int order)
                                c->k[i]);
 }
 
+/* Tokens that Max-Gram proposes at once: as few as its least share, or it would overstep that. */
+static int32_t block_of(const grid *g, const candidate *c, int32_t otherwise)
+{
+    int32_t least = 0;
+    for (int row = 0; row < g->order; row++) {
+        int32_t share = c->k[row * g->order + g->order - 1];
+        if (share > 0 && (least == 0 || share < least))
+            least = share;
+    }
+    return least > 0 ? least : otherwise;
+}
+
 static int add_candidate(linn_cascade_bench *b, const grid *g, const candidate *c, int temperature)
 {
     linn_bench_side *side = linn_bench_add_side(b, "", LINN_CASCADE_K, 1, b->models.n - 1);
-    side->settings.block = (int32_t)b->s->block;
+    side->settings.block = block_of(g, c, (int32_t)b->s->block);
     side->settings.k_order = g->order;
     side->temperature = temperature;
     side->searched = true;
