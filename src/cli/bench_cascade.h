@@ -25,7 +25,7 @@ typedef struct linn_bench_side {
     size_t first, n; /* drafters models.items[first .. first + n) */
     int temperature; /* runs at this one only; -1: at all */
     bool two;        /* a target and one drafter, which is a model */
-    bool searched;   /* the best of a grid; */
+    bool searched;   /* the best of a grid */
     bool is_auto;
     linn_cascade *cascade;
 } linn_bench_side;
