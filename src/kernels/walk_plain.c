@@ -33,36 +33,40 @@ static void multiply_direct(const linn_plain_walk *f, const linn_matrix *w, linn
     float out[LINN_PLAIN_COLUMNS * LINN_PLAIN_GROUPS * ROWS];
     int32_t rows = f->groups[n - 1] * ROWS;
     t.first = true;
-    t.ahead = LINN_PLAIN_AHEAD;
+    t.soon_step = STEP * ROWS * f->value;
     t.out = out;
     for (int32_t i = begin; i < end; i += rows) {
         t.w = (const char *)w->packed + (size_t)(i / ROWS) * t.next;
+        t.soon = t.w + LINN_PLAIN_AHEAD;
         f->direct[n - 1](&t);
         put(out, rows, n, i, end, y, y_stride);
     }
 }
 
-/* A group of 8 rows times the n columns of a panel, to out. */
+/* A group of 8 rows times the n columns of a panel, to out. Each tile asks for its share of the
+ * next chunk: memory would rest during the others. */
 static void multiply_group(const linn_plain_walk *f, const linn_plain_tile *t, int32_t n,
                            float *lanes, float *out)
 {
-    size_t all = t->n_steps + (t->tail > 0);
+    size_t all = t->n_steps + (t->tail > 0), step = STEP * ROWS * f->value;
+    size_t tiles = (size_t)((n + f->columns - 1) / f->columns);
     for (size_t s = 0; s < all; s += CHUNK_STEPS) {
         size_t steps = all - s < CHUNK_STEPS ? all - s : CHUNK_STEPS;
         bool last = s + steps == all;
         linn_plain_tile u = *t;
-        u.w += s * STEP * ROWS * f->value;
+        u.w += s * step;
         u.n_steps = last && t->tail > 0 ? steps - 1 : steps;
         u.tail = last ? t->tail : 0;
         u.first = s == 0;
         u.x += s * STEP;
         u.lanes = lanes;
-        u.ahead = steps * STEP * ROWS * f->value; /* the next chunk; by the first tile only */
+        u.soon = u.w + steps * step;
+        u.soon_step = step / tiles;
         u.out = last ? out : NULL;
         for (int32_t left = n, width; left > 0; left -= width) {
             width = tile_width(left, f->columns);
             f->single[width - 1](&u);
-            u.ahead = 0;
+            u.soon += steps * u.soon_step;
             u.x += (size_t)width * u.x_stride;
             u.lanes += width * ROWS * STEP;
             if (last)

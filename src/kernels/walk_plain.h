@@ -33,9 +33,10 @@ typedef struct linn_plain_tile {
     const char *w; /* steps of the first group */
     size_t next;   /* bytes to the second one */
     size_t n_steps;
-    size_t ahead;   /* bytes from what is read to what is prefetched */
-    int32_t tail;   /* values of one more step; 0: there is none */
-    const float *x; /* [columns, x_stride] */
+    const char *soon; /* to prefetch beside the first step, as far as a step goes; */
+    size_t soon_step; /* and so many bytes on for each step */
+    int32_t tail;     /* values of one more step; 0: there is none */
+    const float *x;   /* [columns, x_stride] */
     size_t x_stride;
     bool first;   /* lanes start as zeros, not from memory */
     float *lanes; /* [columns, rows, 8] */

@@ -38,9 +38,10 @@ static ALWAYS_INLINE void part(const linn_plain_tile *t, int columns, int first,
     for (int r = 0; r < rows; r++)
         acc[c][r] =
             t->first ? _mm256_setzero_ps() : _mm256_load_ps(t->lanes + 8 * (c * ROWS + first + r));
-    const char *w = t->w + (size_t)first * row;
+    const char *w = t->w + (size_t)first * row, *soon = t->soon + (size_t)first * row;
     const float *x = t->x;
-    for (size_t s = 0; s < t->n_steps; s++, w += ROWS * row, x += LINN_PACK_STEP) {
+    for (size_t s = 0; s < t->n_steps;
+         s++, w += ROWS * row, soon += t->soon_step, x += LINN_PACK_STEP) {
         __m256 a[COLUMNS];
         UNROLL
         for (int c = 0; c < columns; c++)
@@ -49,7 +50,7 @@ static ALWAYS_INLINE void part(const linn_plain_tile *t, int columns, int first,
         for (int r = 0; r < rows; r++) {
             __m256 v = load_row(f, w + (size_t)r * row);
             if ((size_t)r * row % 64 == 0)
-                _mm_prefetch(w + (size_t)r * row + t->ahead, _MM_HINT_T0);
+                _mm_prefetch(soon + (size_t)r * row, _MM_HINT_T0);
             UNROLL
             for (int c = 0; c < columns; c++)
                 acc[c][r] = _mm256_fmadd_ps(v, a[c], acc[c][r]);

@@ -38,19 +38,19 @@ static ALWAYS_INLINE void tile(const linn_plain_tile *t, int columns, int groups
     for (int p = 0; p < pairs; p++)
         acc[c][p] =
             t->first ? _mm512_setzero_ps() : _mm512_load_ps(t->lanes + 16 * (c * pairs + p));
-    const char *w = t->w;
+    const char *w = t->w, *soon = t->soon;
     const float *x = t->x;
-    for (size_t s = 0; s < t->n_steps; s++, w += step, x += LINN_PACK_STEP) {
+    for (size_t s = 0; s < t->n_steps; s++, w += step, soon += t->soon_step, x += LINN_PACK_STEP) {
         __m512 a[COLUMNS];
         UNROLL
         for (int c = 0; c < columns; c++)
             a[c] = _mm512_broadcast_f32x8(_mm256_loadu_ps(x + (size_t)c * t->x_stride));
         UNROLL
         for (int p = 0; p < pairs; p++) {
-            const char *at = w + (size_t)(p / PAIRS) * t->next + (size_t)(p % PAIRS) * pair;
-            __m512 v = load_pair(f, at);
+            size_t at = (size_t)(p / PAIRS) * t->next + (size_t)(p % PAIRS) * pair;
+            __m512 v = load_pair(f, w + at);
             if ((size_t)(p % PAIRS) * pair % 64 == 0)
-                _mm_prefetch(at + t->ahead, _MM_HINT_T0);
+                _mm_prefetch(soon + at, _MM_HINT_T0);
             UNROLL
             for (int c = 0; c < columns; c++)
                 acc[c][p] = _mm512_fmadd_ps(v, a[c], acc[c][p]);
