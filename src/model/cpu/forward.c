@@ -59,7 +59,8 @@ static double product_work(const linn_matrix *w, int32_t n)
     return (double)w->n_rows * w->n_cols * (n + 2);
 }
 
-/* Runs a stage of so much work in all, in at most so many pieces. */
+/* Runs a stage of so much work in all, in at most so many pieces. A thread alone shares with
+ * nobody. */
 static void run_stage(stage *g, double work, int32_t most, linn_pool_fn fn)
 {
     int32_t threads = linn_pool_threads(g->s->pool), n = threads * MEMBER_PIECES;
@@ -68,7 +69,7 @@ static void run_stage(stage *g, double work, int32_t most, linn_pool_fn fn)
     if (n > threads) /* the same for each */
         n = n / threads * threads;
     n = n > most ? most : n;
-    g->n_pieces = n < 1 ? 1 : n;
+    g->n_pieces = n < 1 || threads == 1 ? 1 : n;
     linn_pool_stage(g->s->pool, g->n_pieces, fn, g);
 }
 
