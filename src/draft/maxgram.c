@@ -12,10 +12,12 @@
  * Memory a position: two states of 24 bytes, two slots of 16 (the table is at most half
  * full), a token of 4, a cursor of 8.
  *
- * Committing a token costs O(1) amortised. A push moves the cursor by a transition, after
- * as many suffix links as it takes to find one: O(1) amortised over pushes without
+ * Committing a token costs O(1) amortised. A drafted token moves the cursor by a transition,
+ * after as many suffix links as it takes to find one: O(1) amortised over tokens without
  * rolling back; at worst the length of the chain of links, which is about log n in
- * natural text and the length of a run of one token at the end of such a run.
+ * natural text and the length of a run of one token at the end of such a run. Both wait until
+ * a proposal is asked for: who asks seldom pays little, and most drafted tokens are committed
+ * or rolled back before that.
  *
  * Occurrences: a state knows one position where its substrings end. A commit records its
  * own position along at most CHAIN links, longest matches first; so the position is the
@@ -63,13 +65,14 @@ typedef struct cursor {
 typedef struct maxgram {
     linn_drafter base;
     int32_t n_positions, committed, length;
+    int32_t indexed, moved; /* how far the states and the cursor have come: catch_up */
     state *states;          /* [2 n_positions + 1] */
     edge *edges;            /* [n_slots] */
     int32_t n_states, last; /* last: the state of the whole text */
     uint32_t n_slots;
     linn_token *tokens; /* [n_positions]: committed, then drafted */
-    cursor *cursors;    /* [n_positions + 1]: entry i after i drafted tokens */
-    int32_t source; /* where the match of cursors[0] ended before the last commit recorded itself */
+    cursor *cursors;    /* [n_positions + 1]: entry i: at indexed + i, up to `moved` */
+    int32_t source; /* where the match of cursors[0] ended before its last token recorded itself */
 } maxgram;
 
 static_assert(sizeof(state) == 24 && sizeof(edge) == 16 && sizeof(cursor) == 8,
@@ -177,29 +180,28 @@ static void record(maxgram *m, int32_t position)
 
 /* ---- the draft ----------------------------------------------------------------------- */
 
-static cursor *top(const maxgram *m)
+static cursor *cursor_at(const maxgram *m, int32_t length)
 {
-    return &m->cursors[m->length - m->committed];
+    return &m->cursors[length - m->indexed];
 }
 
-static void move(maxgram *m, linn_token token)
+static void move(maxgram *m)
 {
-    cursor c = *top(m);
+    cursor c = *cursor_at(m, m->moved);
     const int32_t *target;
+    linn_token token = m->tokens[m->moved++];
     while (!(target = find(m, c.state, token)) && c.state != ROOT) {
         c.state = m->states[c.state].link;
         c.length = m->states[c.state].length;
     }
-    m->length++;
-    *top(m) = target ? (cursor){*target, c.length + 1} : (cursor){ROOT, 0};
+    *cursor_at(m, m->moved) = target ? (cursor){*target, c.length + 1} : (cursor){ROOT, 0};
 }
 
 static void push(linn_drafter *d, linn_token token)
 {
     maxgram *m = (maxgram *)d;
     assert(m->length < m->n_positions && token >= 0);
-    m->tokens[m->length] = token;
-    move(m, token);
+    m->tokens[m->length++] = token;
 }
 
 static void roll_back(linn_drafter *d, int32_t length)
@@ -207,29 +209,37 @@ static void roll_back(linn_drafter *d, int32_t length)
     maxgram *m = (maxgram *)d;
     assert(length >= m->committed && length <= m->length);
     m->length = length;
+    m->moved = m->moved < length ? m->moved : length;
 }
 
 static void commit(linn_drafter *d, int32_t committed)
 {
     maxgram *m = (maxgram *)d;
     assert(committed >= m->committed && committed <= m->length);
-    if (committed == m->committed)
-        return;
-    for (int32_t i = m->committed; i < committed; i++) {
-        extend(m, i);
-        record(m, i);
+    m->committed = committed;
+}
+
+/* Does what commits and pushes since the last proposal left undone. */
+static void catch_up(maxgram *m)
+{
+    if (m->indexed < m->committed) {
+        for (int32_t i = m->indexed; i < m->committed; i++) {
+            extend(m, i);
+            record(m, i);
+        }
+        int32_t link = m->states[m->last].link;
+        m->indexed = m->moved = m->committed; /* what is a draft may match the new text */
+        m->cursors[0] = (cursor){link, m->states[link].length};
     }
-    int32_t length = m->length, link = m->states[m->last].link;
-    m->committed = m->length = committed;
-    m->cursors[0] = (cursor){link, m->states[link].length};
-    while (m->length < length) /* what is still a draft may match the new text */
-        move(m, m->tokens[m->length]);
+    while (m->moved < m->length)
+        move(m);
 }
 
 static int32_t propose(linn_drafter *d, int32_t n, linn_proposal *out)
 {
-    const maxgram *m = (const maxgram *)d;
-    const cursor *c = top(m);
+    maxgram *m = (maxgram *)d;
+    catch_up(m);
+    const cursor *c = cursor_at(m, m->length);
     if (c->length == 0)
         return 0;
     int32_t from = (m->length == m->committed ? m->source : m->states[c->state].last) + 1;
@@ -258,7 +268,7 @@ static void restart(linn_drafter *d, linn_choice choice)
     m->states[ROOT] = (state){.link = NONE, .last = NONE, .token = NONE};
     m->n_states = 1;
     m->last = ROOT;
-    m->committed = m->length = 0;
+    m->committed = m->length = m->indexed = m->moved = 0;
     m->cursors[0] = (cursor){ROOT, 0};
 }
 
