@@ -1,9 +1,9 @@
 /* sample.c - the token that a row of logits stands for (sample.h).
  *
- * No pass over the vocabulary but one: it finds the maximum of every block of 64
- * logits, and what follows looks only into blocks whose maximum can matter:
- *   - top-k: k blocks have a maximum >= the k-th largest maximum, so at least k
- *     tokens are >= it, and all of the first k are among those;
+ * No pass over the vocabulary but one: it finds the maximum of every block of 16 or
+ * 64 logits, and what follows looks only into blocks whose maximum can matter:
+ *   - top-k: if k blocks have a maximum >= some limit, at least k tokens are >= it,
+ *     and all of the first k are among those;
  *   - top-p: tokens of weight 0 (s < -21.5) are left out;
  *   - noise: a token is skipped when even the largest noise that its random word
  *     could stand for does not reach the best score so far.
@@ -22,8 +22,11 @@
 #include <string.h>
 
 enum {
-    BLOCK = 64, /* logits whose maximum is kept */
+    SMALL_BLOCK = 16, /* logits whose maximum is kept, */
+    LARGE_BLOCK = 64, /* or so many in a vocabulary of more than 2^15 */
     LANES = 16,
+    BISECTIONS = 12,
+    TOP_K_DEPTH = 64, /* below the largest logit, where the first k are looked for */
 };
 
 typedef struct candidate {
@@ -52,15 +55,14 @@ struct linn_sampler {
     /* the row read last */
     const float *z; /* [n]: `edited`, or the caller's logits when nothing changes them */
     int32_t n;
-    float *block_max; /* [n / BLOCK, rounded up] */
-    int32_t n_blocks;
-    linn_token best; /* the lowest id with z = z_max */
+    int32_t block, n_blocks;
+    float *block_max; /* [n / block, rounded up] */
+    linn_token best;  /* the lowest id with z = z_max */
     float z_max;
     candidate *kept; /* [n_vocab] what top-k and top-p keep, in any order */
     int32_t n_kept;  /* -1: they are off, all are kept */
     bool has_border; /* `border` is the last one kept, in the order of top-k */
     candidate border;
-    float *maxima; /* [n / BLOCK, rounded up]: scratch */
 };
 
 /* ---- settings ------------------------------------------------------------------------- */
@@ -127,12 +129,13 @@ int linn_sampling_check(const linn_sampling *s, int32_t n_vocab, linn_error *err
 int linn_sampler_create(linn_sampler **out, int32_t n_vocab, int32_t n_ctx, linn_error *err)
 {
     *out = NULL;
-    size_t v = (size_t)n_vocab, blocks = (v + BLOCK - 1) / BLOCK;
+    size_t v = (size_t)n_vocab;
     linn_sampler *s = calloc(1, sizeof *s);
     if (!s)
         return linn_fail(err, LINN_ENOMEM, "sampling: out of memory");
     s->n_vocab = n_vocab;
     s->n_ctx = n_ctx;
+    s->block = n_vocab > 1 << 15 ? LARGE_BLOCK : SMALL_BLOCK;
     s->text = linn_alloc((size_t)n_ctx, sizeof *s->text);
     s->count = linn_alloc(v, sizeof *s->count);
     s->in_output = linn_alloc(v, sizeof *s->in_output);
@@ -140,11 +143,10 @@ int linn_sampler_create(linn_sampler **out, int32_t n_vocab, int32_t n_ctx, linn
     s->seen_at = linn_alloc(v, sizeof *s->seen_at);
     s->mask = linn_alloc((v + 31) / 32, sizeof *s->mask);
     s->edited = linn_alloc(v, sizeof *s->edited);
-    s->block_max = linn_alloc(blocks, sizeof *s->block_max);
-    s->maxima = linn_alloc(blocks, sizeof *s->maxima);
+    s->block_max = linn_alloc(v / (size_t)s->block + 1, sizeof *s->block_max);
     s->kept = linn_alloc(v, sizeof *s->kept);
     if (!s->text || !s->count || !s->in_output || !s->seen || !s->seen_at || !s->mask ||
-        !s->edited || !s->block_max || !s->maxima || !s->kept) {
+        !s->edited || !s->block_max || !s->kept) {
         linn_sampler_free(s);
         return linn_fail(err, LINN_ENOMEM, "sampling from %d tokens: out of memory", n_vocab);
     }
@@ -164,7 +166,6 @@ void linn_sampler_free(linn_sampler *s)
     free(s->mask);
     free(s->edited);
     free(s->block_max);
-    free(s->maxima);
     free(s->kept);
     free(s);
 }
@@ -282,14 +283,14 @@ static const float *edit(linn_sampler *s, const float *logits, int32_t n)
     return z;
 }
 
-/* The maximum of x[0..BLOCK), and whether a NaN is among them; lanes, for vectors. */
-static float full_block(const float *x, bool *bad)
+/* The maximum of x[0..n), and whether a NaN is among them; lanes, for vectors. */
+static inline float full_block(const float *x, int n, bool *bad)
 {
     float m[LANES];
     int32_t nan[LANES] = {0}, any = 0;
     for (int j = 0; j < LANES; j++)
         m[j] = -INFINITY;
-    for (int i = 0; i < BLOCK; i += LANES)
+    for (int i = 0; i < n; i += LANES)
         for (int j = 0; j < LANES; j++) {
             nan[j] |= x[i + j] != x[i + j];
             m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
@@ -314,7 +315,7 @@ static float short_block(const float *x, int32_t n, bool *bad)
 
 static int32_t block_end(const linn_sampler *s, int32_t block)
 {
-    int32_t end = (block + 1) * BLOCK;
+    int32_t end = (block + 1) * s->block;
     return end < s->n ? end : s->n;
 }
 
@@ -324,11 +325,12 @@ static int find_maximum(linn_sampler *s, const char *who, linn_error *err)
     const float *z = s->z;
     bool bad = false;
     int32_t top = 0;
-    s->n_blocks = (s->n + BLOCK - 1) / BLOCK;
+    s->n_blocks = (s->n + s->block - 1) / s->block;
     for (int32_t b = 0; b < s->n_blocks; b++) {
-        int32_t begin = b * BLOCK, n = block_end(s, b) - begin;
-        s->block_max[b] =
-            n == BLOCK ? full_block(z + begin, &bad) : short_block(z + begin, n, &bad);
+        int32_t begin = b * s->block, n = block_end(s, b) - begin;
+        s->block_max[b] = n == SMALL_BLOCK   ? full_block(z + begin, SMALL_BLOCK, &bad)
+                          : n == LARGE_BLOCK ? full_block(z + begin, LARGE_BLOCK, &bad)
+                                             : short_block(z + begin, n, &bad);
         if (s->block_max[b] > s->block_max[top])
             top = b;
     }
@@ -347,7 +349,7 @@ static int find_maximum(linn_sampler *s, const char *who, linn_error *err)
         return linn_fail(err, LINN_EINVAL,
                          "%s: no token may come at position %d: constraint or biases exclude all",
                          who, s->length);
-    s->best = top * BLOCK;
+    s->best = top * s->block;
     while (z[s->best] != s->z_max)
         s->best++;
     return LINN_OK;
@@ -408,36 +410,33 @@ static float scaled(const linn_sampler *s, float z)
     return (z - s->z_max) / s->settings.temperature;
 }
 
-/* Lower limit of what top-k can keep: the k-th largest block maximum. */
-static float lower_limit(linn_sampler *s, int32_t k)
+static int32_t blocks_above(const linn_sampler *s, float limit)
 {
-    if (k > s->n_blocks)
+    int32_t n = 0;
+    for (int32_t b = 0; b < s->n_blocks; b++)
+        n += s->block_max[b] >= limit;
+    return n;
+}
+
+/* A limit that at least k block maxima reach, and if it is found soon not twice as many: by
+ * bisection, which unlike selection has no branches that nobody can foresee. */
+static float lower_limit(const linn_sampler *s, int32_t k)
+{
+    float low = s->z_max - TOP_K_DEPTH, high = s->z_max;
+    int32_t n = blocks_above(s, low);
+    if (n < k)
         return -INFINITY;
-    float *m = s->maxima;
-    memcpy(m, s->block_max, (size_t)s->n_blocks * sizeof *m);
-    int32_t low = 0, high = s->n_blocks - 1;
-    while (low < high) { /* Hoare's selection; equal values do no harm */
-        float pivot = m[low + (high - low) / 2];
-        int32_t i = low, j = high;
-        while (i <= j) {
-            while (m[i] > pivot)
-                i++;
-            while (m[j] < pivot)
-                j--;
-            if (i <= j) {
-                float t = m[i];
-                m[i++] = m[j];
-                m[j--] = t;
-            }
+    for (int i = 0; i < BISECTIONS && n > k + k / 2; i++) {
+        float middle = low + (high - low) / 2;
+        int32_t above = blocks_above(s, middle);
+        if (above < k) {
+            high = middle;
+        } else {
+            low = middle;
+            n = above;
         }
-        if (k - 1 <= j)
-            high = j;
-        else if (k - 1 >= i)
-            low = i;
-        else
-            break;
     }
-    return m[k - 1];
+    return low;
 }
 
 /* Candidates: all tokens with z >= limit and z > -inf. */
@@ -447,7 +446,7 @@ static void collect(linn_sampler *s, float limit)
     for (int32_t b = 0; b < s->n_blocks; b++) {
         if (s->block_max[b] < limit)
             continue;
-        for (int32_t v = b * BLOCK, end = block_end(s, b); v < end; v++)
+        for (int32_t v = b * s->block, end = block_end(s, b); v < end; v++)
             if (s->z[v] >= limit && s->z[v] > -INFINITY)
                 s->kept[n++] = (candidate){s->z[v], v, 1};
     }
@@ -547,7 +546,7 @@ static void try_all(const linn_sampler *s, winner *w)
     for (int32_t b = 0; b < s->n_blocks; b++) {
         if (scaled(s, s->block_max[b]) + LINN_GUMBEL_MAX < w->limit)
             continue;
-        for (int32_t v = b * BLOCK, end = block_end(s, b); v < end; v += 4) {
+        for (int32_t v = b * s->block, end = block_end(s, b); v < end; v += 4) {
             float sz[4];
             bool able = false;
             int32_t m = end - v < 4 ? end - v : 4;
@@ -584,11 +583,11 @@ static void try_kept(const linn_sampler *s, winner *w)
 static float second_largest(const linn_sampler *s)
 {
     float second = -INFINITY;
-    int32_t top = s->best / BLOCK;
+    int32_t top = s->best / s->block;
     for (int32_t b = 0; b < s->n_blocks; b++)
         if (b != top && s->block_max[b] > second)
             second = s->block_max[b];
-    for (int32_t v = top * BLOCK, end = block_end(s, top); v < end; v++)
+    for (int32_t v = top * s->block, end = block_end(s, top); v < end; v++)
         if (v != s->best && s->z[v] > second)
             second = s->z[v];
     return second;

@@ -166,7 +166,7 @@ typedef struct trial {
 
 static void draw_logits(trial *t)
 {
-    double spread = (double[]){0, 0.3, 3, 30}[below(4)];
+    double spread = (double[]){0, 0.3, 3, 30, 300}[below(5)];
     for (int32_t v = 0; v < t->n; v++) {
         t->logits[v] = (float)uniform(-spread, spread);
         if (below(3) == 0) /* ties */
@@ -252,12 +252,14 @@ static void definition(void **state)
     (void)state;
     static trial t;
     static float score[700];
-    linn_sampler *s = sampler_for(700, 64);
+    linn_sampler *s = sampler_for(700, 64), *large = sampler_for((1 << 15) + 1, 64);
     linn_sampler *small[9] = {NULL};
     size_t picked_other = 0;
     for (int i = 0; i < 20000; i++) {
         draw_trial(&t);
         linn_sampler *use = s; /* rows shorter than the vocabulary, and of its very size */
+        if (below(3) == 0)
+            use = large; /* has wider blocks */
         if (t.n < 9 && below(2)) {
             if (!small[t.n])
                 small[t.n] = sampler_for(t.n, 64);
@@ -294,6 +296,7 @@ static void definition(void **state)
     assert_true(picked_other > 1000);
     assert_true(linn_sampler_score(s, 5000) == -INFINITY && linn_sampler_score(s, -1) == -INFINITY);
     linn_sampler_free(s);
+    linn_sampler_free(large);
     for (int i = 0; i < 9; i++)
         linn_sampler_free(small[i]);
 }
