@@ -29,9 +29,11 @@ static const double KEEP = 0.97;  /* of spent_ns and made, at each step */
 enum {
     FEW_ROWS = 8,     /* more than this at once is reading */
     FEW_TOKENS = 4,   /* as many or less say little about what a level's tokens cost */
-    PLAIN_TIMED = 8,  /* one in so many plain passes is timed with all around it */
+    PLAIN_TIMED = 8,  /* one in so many plain rounds is timed, and models are weighed in it */
     PLAIN_KNOWN = 32, /* plain passes until which one in four is plain, then one in 49 */
     KNOWN_WELL = 64,  /* tokens after which a source is tried more seldom */
+    LOOKS = 4,        /* where looking did not pay of late: one in so many plain rounds looks */
+    LOOK_MEMORY = 32, /* looks that tell whether it does */
 };
 
 typedef struct offer {
@@ -279,11 +281,55 @@ static bool must_be_plain(linn_auto *a, const linn_cascade *c, const linn_draft 
     return a->rounds_since_plain >= (a->levels[0].widths.seen[0] < PLAIN_KNOWN ? 3 : 48);
 }
 
-/* The clock is read in rounds like those that drafted, and in some plain ones: they are alike, and
- * looking at the clock takes as long as Max-Gram's guess. */
+/* After a round that drafted all is looked at anew. Plain rounds are alike: to read the clock, to
+ * learn what a pass of one row takes and to find again that no model pays would cost more than
+ * Max-Gram's guess does. */
 static bool is_timed(const linn_auto *a)
 {
     return a->rounds_since_plain > 0 || a->n_rounds % PLAIN_TIMED == 0;
+}
+
+/* A pass drives from the caches what looking needs, so that to look takes longer than its few
+ * instructions say: a hundredth of a pass of a small model. */
+static bool rests(const linn_auto *a)
+{
+    return a->look_gain < a->look_ns && a->rounds_since_plain == 0 && a->n_rounds % LOOKS != 0;
+}
+
+/* Rows of the reviewer's pass with the draft so far. */
+static int32_t rows_of(const linn_cascade *c, const linn_draft *d)
+{
+    int32_t rows = c->length - c->levels[d->reviewer]->known;
+    return rows > FEW_ROWS + LINN_OPEN_DRAFT ? 1 + c->length - d->base : rows; /* it is to read */
+}
+
+static void learn_look(linn_auto *a, double gain, int64_t ns)
+{
+    a->look_gain += (gain - a->look_gain) / LOOK_MEMORY;
+    if (ns > 0)
+        a->look_ns = a->look_ns > 0 && (double)ns > 2 * a->look_ns
+                         ? a->look_ns * (1 + 1. / LOOK_MEMORY)
+                         : a->look_ns + ((double)ns - a->look_ns) / LOOK_MEMORY;
+}
+
+/* The best that is on offer, if any is worth it. */
+static offer look(linn_auto *a, linn_cascade *c, const linn_draft *d)
+{
+    int r = d->reviewer;
+    bool first = r == 0 && c->length == d->base, timed = first && is_timed(a);
+    bool models = !first || timed || a->company; /* company changes from round to round */
+    int64_t start = timed ? linn_now_ns() : 0;
+    linn_timeline_recognise(c, r, d->base - 1);
+    int32_t rows = rows_of(c, d);
+    offer best = {.gain = WORTH * d->value};
+    for (int i = 0; i < c->n_statistical; i++)
+        weigh_statistical(a, c, d, i, rows, &best);
+    for (int j = r + 1; j < a->n_models && models; j++)
+        if (!(d->silent >> j & 1))
+            weigh_model(a, c, d, j, rows, &best);
+    if (first)
+        learn_look(a, best.source ? best.gain : 0, start ? linn_now_ns() - start : 0);
+    return best;
 }
 
 static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
@@ -300,17 +346,11 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
     follow(a, c, d);
     if (d->exploring || !(d->value > 0) || (r == 0 && must_be_plain(a, c, d)))
         return 0;
-    linn_timeline_recognise(c, r, d->base - 1);
-    int32_t rows = c->length - c->levels[r]->known;
-    rows = rows > FEW_ROWS + LINN_OPEN_DRAFT ? 1 + c->length - d->base : rows; /* it is to read */
-    offer best = {.gain = WORTH * d->value};
-    for (int i = 0; i < c->n_statistical; i++)
-        weigh_statistical(a, c, d, i, rows, &best);
-    for (int j = r + 1; j < a->n_models; j++)
-        if (!(d->silent >> j & 1))
-            weigh_model(a, c, d, j, rows, &best);
+    if (r == 0 && c->length == d->base && rests(a))
+        return 0;
+    offer best = look(a, c, d);
     if (best.source == 0 && c->length == d->base) {
-        best = try_one(a, c, r, rows);
+        best = try_one(a, c, r, rows_of(c, d));
         d->exploring = best.source > 0;
     }
     if (best.source < a->n_models)
@@ -349,7 +389,7 @@ static void passed(linn_policy *p, int level, int32_t rows, int32_t n_outputs, i
             l->read_ns = each;
         else if (rows >= 4 * FEW_ROWS)
             l->read_ns += (each < 2 * l->read_ns ? each - l->read_ns : l->read_ns) / 8;
-    } else if (rows == n_outputs || level > 0) {
+    } else if (level > 0 || (rows == n_outputs && (rows > 1 || is_timed(a)))) {
         linn_widths_discover(&l->widths, rows, (double)ns, l->read_ns);
     }
 }

@@ -45,7 +45,8 @@ typedef struct linn_auto {
     linn_proposal proposals[2][LINN_OPEN_DRAFT]; /* what each statistical drafter says now */
     int32_t n_proposals[2];
     double ask_ns[2], ask_gain[2];     /* of a drafter that is slow to ask: cost and use of late */
-    double explore;                    /* share of the time for that */
+    double look_ns, look_gain;         /* to look what is on offer, and what it brought of late */
+    double explore;                    /* share of the time for trying */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */
     uint64_t n_tries;
     double between_ns; /* of a token, beside passes: sampling, and what drafts without passes */
