@@ -24,7 +24,6 @@
 enum {
     SMALL_BLOCK = 16, /* logits whose maximum is kept, */
     LARGE_BLOCK = 64, /* or so many in a vocabulary of more than 2^15 */
-    LANES = 16,
     BISECTIONS = 12,
     TOP_K_DEPTH = 64, /* below the largest logit, where the first k are looked for */
 };
@@ -283,58 +282,88 @@ static const float *edit(linn_sampler *s, const float *logits, int32_t n)
     return z;
 }
 
-/* The maximum of x[0..n), and whether a NaN is among them; lanes, for vectors. */
-static inline float full_block(const float *x, int n, bool *bad)
-{
-    float m[LANES];
-    int32_t nan[LANES] = {0}, any = 0;
-    for (int j = 0; j < LANES; j++)
-        m[j] = -INFINITY;
-    for (int i = 0; i < n; i += LANES)
-        for (int j = 0; j < LANES; j++) {
-            nan[j] |= x[i + j] != x[i + j];
-            m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
-        }
-    for (int j = 0; j < LANES; j++) {
-        any |= nan[j];
-        m[0] = m[j] > m[0] ? m[j] : m[0];
-    }
-    *bad |= any != 0;
-    return m[0];
-}
-
-static float short_block(const float *x, int32_t n, bool *bad)
-{
-    float m = -INFINITY;
-    for (int32_t i = 0; i < n; i++) {
-        *bad |= x[i] != x[i];
-        m = x[i] > m ? x[i] : m;
-    }
-    return m;
-}
-
 static int32_t block_end(const linn_sampler *s, int32_t block)
 {
     int32_t end = (block + 1) * s->block;
     return end < s->n ? end : s->n;
 }
 
+typedef float lanes __attribute__((vector_size(16)));
+typedef int32_t mask __attribute__((vector_size(16)));
+
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline lanes larger4(lanes a, lanes b)
+{
+    mask m = a > b;
+    return (lanes)(((mask)a & m) | ((mask)b & ~m));
+}
+
+static inline float maximum4(const float *x)
+{
+    return larger(larger(x[0], x[1]), larger(x[2], x[3]));
+}
+
+static float maximum(const float *x, int32_t n)
+{
+    float m[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    int32_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int j = 0; j < 4; j++)
+            m[j] = larger(x[i + j], m[j]);
+    for (; i < n; i++)
+        m[0] = larger(x[i], m[0]);
+    return maximum4(m);
+}
+
+/* The maxima of four times 16 values, and whether there is a NaN among them. */
+static inline void four_maxima(const float *x, float out[4], mask *nan)
+{
+    for (int b = 0; b < 4; b++) {
+        lanes v[4];
+        float m[4];
+        memcpy(v, x + 16 * b, sizeof v);
+        *nan |= (v[0] != v[0]) | (v[1] != v[1]) | (v[2] != v[2]) | (v[3] != v[3]);
+        v[0] = larger4(larger4(v[0], v[1]), larger4(v[2], v[3]));
+        memcpy(m, v, sizeof m);
+        out[b] = maximum4(m);
+    }
+}
+
+/* Fills block_max; returns whether there is a NaN in the row. */
+static bool find_block_maxima(linn_sampler *s)
+{
+    const float *z = s->z;
+    int32_t per_four = 4 * SMALL_BLOCK / s->block, whole = s->n / (4 * SMALL_BLOCK);
+    mask nan = {0};
+    for (int32_t i = 0; i < whole; i++) {
+        float m[4];
+        four_maxima(z + i * 4 * SMALL_BLOCK, m, &nan);
+        if (per_four == 1)
+            s->block_max[i] = maximum4(m);
+        else
+            memcpy(s->block_max + 4 * i, m, sizeof m);
+    }
+    bool bad = (nan[0] | nan[1] | nan[2] | nan[3]) != 0;
+    for (int32_t b = whole * per_four; b < s->n_blocks; b++) {
+        int32_t begin = b * s->block, end = block_end(s, b);
+        s->block_max[b] = maximum(z + begin, end - begin);
+        for (int32_t i = begin; i < end; i++)
+            bad |= z[i] != z[i];
+    }
+    return bad;
+}
+
 /* Fills block_max, z_max and best. */
 static int find_maximum(linn_sampler *s, const char *who, linn_error *err)
 {
     const float *z = s->z;
-    bool bad = false;
-    int32_t top = 0;
     s->n_blocks = (s->n + s->block - 1) / s->block;
-    for (int32_t b = 0; b < s->n_blocks; b++) {
-        int32_t begin = b * s->block, n = block_end(s, b) - begin;
-        s->block_max[b] = n == SMALL_BLOCK   ? full_block(z + begin, SMALL_BLOCK, &bad)
-                          : n == LARGE_BLOCK ? full_block(z + begin, LARGE_BLOCK, &bad)
-                                             : short_block(z + begin, n, &bad);
-        if (s->block_max[b] > s->block_max[top])
-            top = b;
-    }
-    s->z_max = s->n_blocks > 0 ? s->block_max[top] : -INFINITY;
+    bool bad = find_block_maxima(s);
+    s->z_max = maximum(s->block_max, s->n_blocks);
     if (bad)
         return linn_fail(err, LINN_EFORMAT,
                          "%s: a logit at position %d is not a number: the weights are damaged, or "
@@ -349,6 +378,9 @@ static int find_maximum(linn_sampler *s, const char *who, linn_error *err)
         return linn_fail(err, LINN_EINVAL,
                          "%s: no token may come at position %d: constraint or biases exclude all",
                          who, s->length);
+    int32_t top = 0;
+    while (s->block_max[top] < s->z_max)
+        top++;
     s->best = top * s->block;
     while (z[s->best] != s->z_max)
         s->best++;
