@@ -25,7 +25,9 @@
 #include <string.h>
 
 static const double WORTH = 0.05; /* of a token's value: less gain may be an error of the figures */
-static const double KEEP = 0.97;  /* of spent_ns and made, at each step */
+static const double LOOK_SHARE = 1. / 256; /* of a token's time: for less one may always look */
+static const double INDEX_NS = 200;        /* Max-Gram's, for a token of the prompt */
+static const double KEEP = 0.97;           /* of spent_ns and made, at each step */
 enum {
     FEW_ROWS = 8,     /* more than this at once is reading */
     FEW_TOKENS = 4,   /* as many or less say little about what a level's tokens cost */
@@ -291,9 +293,17 @@ static bool is_timed(const linn_auto *a)
 
 /* A pass drives from the caches what looking needs, so that to look takes longer than its few
  * instructions say: a hundredth of a pass of a small model. */
-static bool rests(const linn_auto *a)
+static bool looking_pays(const linn_auto *a)
 {
-    return a->look_gain < a->look_ns && a->rounds_since_plain == 0 && a->n_rounds % LOOKS != 0;
+    return a->look_gain[a->calibration.heat] >= a->look_ns ||
+           a->look_ns < LOOK_SHARE * linn_auto_token_ns(a, 0);
+}
+
+static bool rests(const linn_auto *a, const linn_cascade *c)
+{
+    if (looking_pays(a) || a->rounds_since_plain > 0)
+        return false;
+    return c->stats->tokens < a->first_look || a->n_rounds % LOOKS != 0;
 }
 
 /* Rows of the reviewer's pass with the draft so far. */
@@ -305,7 +315,8 @@ static int32_t rows_of(const linn_cascade *c, const linn_draft *d)
 
 static void learn_look(linn_auto *a, double gain, int64_t ns)
 {
-    a->look_gain += (gain - a->look_gain) / LOOK_MEMORY;
+    double *of_late = &a->look_gain[a->calibration.heat];
+    *of_late += (gain - *of_late) / LOOK_MEMORY;
     if (ns > 0)
         a->look_ns = a->look_ns > 0 && (double)ns > 2 * a->look_ns
                          ? a->look_ns * (1 + 1. / LOOK_MEMORY)
@@ -346,7 +357,7 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
     follow(a, c, d);
     if (d->exploring || !(d->value > 0) || (r == 0 && must_be_plain(a, c, d)))
         return 0;
-    if (r == 0 && c->length == d->base && rests(a))
+    if (r == 0 && c->length == d->base && rests(a, c))
         return 0;
     offer best = look(a, c, d);
     if (best.source == 0 && c->length == d->base) {
@@ -362,11 +373,23 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
 /* ---- learning ----------------------------------------------------------------------------------
  */
 
+/* Max-Gram reads the prompt before the team of threads waits for its next pass; or, where looking
+ * has not paid, when so much of the text is there that it can be afforded, if ever. */
+static void prepare_to_look(linn_auto *a, linn_cascade *c)
+{
+    a->first_look = 0;
+    if (!looking_pays(a))
+        a->first_look = (int32_t)(c->n_prompt * INDEX_NS / (LOOK_SHARE * linn_auto_token_ns(a, 0)));
+    for (int i = 0; i < c->n_statistical && a->first_look == 0; i++)
+        linn_ask(c, i, 0);
+}
+
 static void begin(linn_policy *p, linn_cascade *c)
 {
     linn_auto *a = (linn_auto *)p;
     linn_calibration_begin(&a->calibration, c->request->sampling.temperature);
     a->read_now = false;
+    prepare_to_look(a, c);
     for (int r = 0; r < a->n_models; r++)
         for (int i = 0; i < 2; i++)
             a->shadows[r][i].position = -1;
