@@ -274,13 +274,18 @@ static void propose(linn_auto *a, linn_cascade *c, int i, int32_t n)
     }
 }
 
+static bool plain_is_known(const linn_auto *a)
+{
+    return a->levels[0].widths.seen[0] >= PLAIN_KNOWN;
+}
+
 /* Now and then a pass without drafts: else its cost would be that of long ago, or of a first
  * pass with cold caches, and drafting would be held up against a ghost. */
 static bool must_be_plain(linn_auto *a, const linn_cascade *c, const linn_draft *d)
 {
     if (c->length > d->base)
         return false;
-    return a->rounds_since_plain >= (a->levels[0].widths.seen[0] < PLAIN_KNOWN ? 3 : 48);
+    return a->rounds_since_plain >= (plain_is_known(a) ? 48 : 3);
 }
 
 /* After a round that drafted all is looked at anew. Plain rounds are alike: to read the clock, to
@@ -378,8 +383,10 @@ static int next(linn_policy *p, linn_cascade *c, linn_draft *d)
 static void prepare_to_look(linn_auto *a, linn_cascade *c)
 {
     a->first_look = 0;
-    if (!looking_pays(a))
-        a->first_look = (int32_t)(c->n_prompt * INDEX_NS / (LOOK_SHARE * linn_auto_token_ns(a, 0)));
+    if (!looking_pays(a)) {
+        double tokens = c->n_prompt * INDEX_NS / (LOOK_SHARE * linn_auto_token_ns(a, 0));
+        a->first_look = tokens >= 0 && tokens < c->n_ctx ? (int32_t)tokens : c->n_ctx;
+    }
     for (int i = 0; i < c->n_statistical && a->first_look == 0; i++)
         linn_ask(c, i, 0);
 }
@@ -412,7 +419,8 @@ static void passed(linn_policy *p, int level, int32_t rows, int32_t n_outputs, i
             l->read_ns = each;
         else if (rows >= 4 * FEW_ROWS)
             l->read_ns += (each < 2 * l->read_ns ? each - l->read_ns : l->read_ns) / 8;
-    } else if (level > 0 || (rows == n_outputs && (rows > 1 || is_timed(a)))) {
+    } else if (level > 0 ||
+               (rows == n_outputs && (rows > 1 || is_timed(a) || !plain_is_known(a)))) {
         linn_widths_discover(&l->widths, rows, (double)ns, l->read_ns);
     }
 }

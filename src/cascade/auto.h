@@ -44,9 +44,9 @@ typedef struct linn_auto {
     linn_shadow shadows[LINN_MAX_MODELS][2];
     linn_proposal proposals[2][LINN_OPEN_DRAFT]; /* what each statistical drafter says now */
     int32_t n_proposals[2];
-    double ask_ns[2], ask_gain[2]; /* of a drafter that is slow to ask: cost and use of late */
-    double look_ns,
-        look_gain[LINN_HEATS];         /* to look what is on offer, and what it brought of late */
+    double ask_ns[2], ask_gain[2];     /* of a drafter that is slow to ask: cost and use of late */
+    double look_ns;                    /* to look what is on offer */
+    double look_gain[LINN_HEATS];      /* and what a look brought of late */
     int32_t first_look;                /* tokens of the text to be said before */
     double explore;                    /* share of the time for trying */
     double allowance[LINN_MAX_LEVELS]; /* nanoseconds that may be lost to try a source */

@@ -159,6 +159,38 @@ static void catching_up_is_a_cost(void **state)
     }
 }
 
+/* A look costs 1,000 ns: much beside a token of 10,000 ns, nothing beside one of a million. Rounds
+ * are not counted here, so the state in which a text begins remains. */
+static void looks_are_few_where_they_do_not_pay(void **state)
+{
+    (void)state;
+    struct {
+        double pass_ns, gain;
+        uint64_t n_rounds; /* one in four looks in any case */
+        size_t n_prompt;
+        int least, most; /* looks, in 400 tokens */
+    } cases[] = {
+        {1e4, 0, 1, 3, 0, 0},     {1e4, 1e9, 1, 3, 300, 400},  {1e6, 0, 1, 3, 300, 400},
+        {1e4, 0, 4, 3, 300, 385}, /* but not before the prompt's share of the time is over */
+        {1e4, 0, 4, 1500, 0, 0},  {1e6, 0, 4, 1500, 300, 400},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        family f = {{0}, 0, 1};
+        bench b;
+        linn_stats stats;
+        open_bench(&b, &f);
+        set_cost(&b, 0, cases[i].pass_ns, cases[i].pass_ns);
+        b.policy->look_ns = 1000;
+        b.policy->look_gain[0] = cases[i].gain;
+        b.policy->n_rounds = cases[i].n_rounds;
+        run(&b, cases[i].n_prompt, 400, &stats);
+        int looks = (int)b.policy->n_asked;
+        print_message("a token of %.0f ns: %d looks\n", cases[i].pass_ns, looks);
+        assert_true(looks >= cases[i].least && looks <= cases[i].most);
+        linn_cascade_free(b.cascade);
+    }
+}
+
 /* A cheap level below lets a drafter write in fewer passes: the vertical cascade. */
 static void a_cascade_where_it_pays(void **state)
 {
@@ -320,6 +352,7 @@ int main(void)
         cmocka_unit_test(bad_drafters_are_found_out),
         cmocka_unit_test(catching_up_is_a_cost),
         cmocka_unit_test(a_cascade_where_it_pays),
+        cmocka_unit_test(looks_are_few_where_they_do_not_pay),
 
         cmocka_unit_test(company),
         cmocka_unit_test(widths_are_discovered),
