@@ -281,7 +281,8 @@ typedef enum linn_finish {
 
 /* What one token adds: it, who proposed it first (0: the target; then as linn_stats.levels), and
  * the text that became certain with it: whole characters, nothing that may begin a stop string.
- * A last piece with token -1 brings what was held back, if anything was. */
+ * A last piece with token -1 brings what was held back, if anything was and the text was not
+ * cancelled: what is given is always a beginning of the whole text. */
 typedef struct linn_piece {
     linn_token token;
     int level;

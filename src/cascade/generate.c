@@ -116,13 +116,15 @@ static int write_text(linn_cascade *c, linn_text *text, linn_finish *finish, lin
     return rc;
 }
 
-/* Text held back, at an end that leaves it standing. */
+/* Text held back, at an end that leaves it standing. A text that was cut off might have gone on to
+ * a stop string: what was handed over of it must be the beginning of the whole one. */
 static void say_rest(linn_cascade *c, linn_text *text, linn_finish finish)
 {
     const linn_request *r = c->request;
     linn_piece piece = {.token = -1};
     linn_text_rest(text, &piece.text, &piece.length);
-    if (r->on_piece && finish != LINN_FINISH_STOP && piece.length > 0)
+    bool stands = finish != LINN_FINISH_STOP && finish != LINN_FINISH_CANCELLED;
+    if (r->on_piece && stands && piece.length > 0)
         r->on_piece(r->user, &piece);
 }
 

@@ -120,7 +120,7 @@ typedef struct written {
     linn_token ids[N_TOKENS * 4];
     int n, cancel_at, passes, cancel_pass;
     char text[MOST_TEXT];
-    size_t n_text, n_certain; /* the latter without what was held back to the end */
+    size_t n_text;
     linn_finish finish;
     linn_stats stats;
 } written;
@@ -134,8 +134,6 @@ static bool on_piece(void *user, const linn_piece *piece)
     if (piece->length > 0)
         memcpy(w->text + w->n_text, piece->text, piece->length);
     w->n_text += piece->length;
-    if (piece->token >= 0)
-        w->n_certain = w->n_text;
     return w->n != w->cancel_at;
 }
 
@@ -276,7 +274,7 @@ static void write_text(run *r, written *w)
     if (r->adversarial)
         fake_policy_install(c, rng());
     w->n = w->passes = 0;
-    w->n_text = w->n_certain = 0;
+    w->n_text = 0;
     w->cancel_at = r->cancel_at;
     w->cancel_pass = r->cancel_pass;
     if (linn_generate(c, &q, &w->finish, &w->stats, &err) != LINN_OK)
@@ -297,14 +295,12 @@ static void write_plain(const run *r, int engine, written *w)
     write_text(&plain, w);
 }
 
-/* Cancelled runs give a beginning, all others the very text. (What a cancelled run held back, half
- * a character or what may begin a stop string, comes out as it is, and goes on otherwise in the
- * plain text.) */
+/* Cancelled runs give a beginning, all others the very text. */
 static void compare(const run *r, const written *want, const written *got)
 {
     int n = got->n;
     bool whole = got->finish != LINN_FINISH_CANCELLED;
-    size_t n_text = whole ? got->n_text : got->n_certain;
+    size_t n_text = got->n_text;
     if ((whole && (n != want->n || got->finish != want->finish || n_text != want->n_text)) ||
         n > want->n || n_text > want->n_text)
         fail_msg("%s: %d tokens, %zu bytes, finish %d; plain: %d, %zu, %d", r->what, n, n_text,
