@@ -22,11 +22,10 @@
  *
  * Unpacked, a block of a group of rows is
  *
- *     64 lines of levels | sc: 8 or 16 lines of (sc, sc) | by_sum: 8 lines
+ *     64 lines of levels | sc: 8 or 16 lines of (sc, sc) | by_sum
  *
  * where a line holds two numbers of 16 bits for each row, and those of by_sum are what
- * the sums of groups 2 p and 2 p + 1 are multiplied with (for groups of 32 values, the
- * same twice).
+ * the sums of groups 2 p and 2 p + 1 are multiplied with: 4 or 8 lines.
  */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/tile.h"
@@ -183,13 +182,9 @@ static ALWAYS_INLINE void scales(format f, const uint8_t *head, const uint8_t *b
                 }
                 store_half_line(sc + LINE * (g + i), half, s[i]);
             }
-            if (f == Q4_K || f == Q5_K) {
-                store_half_line(by_sum + LINE * g, half, by[0]);
-                store_half_line(by_sum + LINE * (g + 1), half, by[1]);
-            } else if (f != IQ4_XS) {
+            if (f != IQ4_XS)
                 store_half_line(by_sum + LINE * (g / 2), half,
                                 _mm256_blend_epi16(by[0], by[1], 0xaa));
-            }
         }
 }
 
@@ -261,13 +256,22 @@ static ALWAYS_INLINE void block_sums(const int8_t *q, size_t q_stride, const uin
     }
 }
 
-/* sum over pairs of groups of by_sum times the sums of activations */
-static ALWAYS_INLINE void sum_sums(const int16_t *sums, const uint8_t *by_sum, __m256i sum[2])
+/* Sum over pairs of groups of by_sum times the sums of activations, which are those of 16 values.
+ */
+static ALWAYS_INLINE void sum_sums(format f, const int16_t *sums, const uint8_t *by_sum,
+                                   __m256i sum[2])
 {
+    const int pairs = BLOCK / 4 / group_of[f] / 2;
+    _Alignas(32) int16_t of32[16]; /* in each half, 4 sums of 32 values twice */
+    if (pairs == 4) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)sums);
+        x = _mm256_madd_epi16(x, _mm256_set1_epi16(1)); /* 32 x 127 at most */
+        _mm256_store_si256((__m256i *)(void *)of32, _mm256_packs_epi32(x, x));
+    }
     sum[0] = sum[1] = _mm256_setzero_si256();
     UNROLL
-    for (int p = 0; p < SUM_LINES; p++) {
-        __m256i s = every_lane(sums + 2 * p);
+    for (int p = 0; p < pairs; p++) {
+        __m256i s = every_lane(pairs == 4 ? of32 + p / 2 * 8 + p % 2 * 2 : sums + 2 * p);
         UNROLL
         for (int half = 0; half < 2; half++) {
             __m256i m = _mm256_madd_epi16(half_line(by_sum + LINE * p, half), s);
@@ -293,7 +297,7 @@ static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f, bool d
         for (int c = 0; c < columns; c++) {
             const int16_t *sums = t->sums + (size_t)c * t->s_stride + b * (BLOCK / 16);
             if (min || shifted)
-                sum_sums(sums, by_sum, by[c]);
+                sum_sums(f, sums, by_sum, by[c]);
             UNROLL
             for (int half = 0; half < 2; half++)
                 sum[c][half] = shifted ? by[c][half] : _mm256_setzero_si256();
