@@ -17,38 +17,48 @@ static const uint8_t *prefetch(const uint8_t *at, size_t lines)
     return at;
 }
 
-/* Groups of a tile times the n columns of a panel, by way of unpacked chunks. The tiles work in the
- * L1 cache, so long that the processor stops to read ahead: while they do, so do we. */
-static void multiply_unpacked(const linn_walk *f, const linn_tile *t, int32_t n)
+/* Unpacks a chunk of the groups of a tile, of which u has the heads. */
+static void unpack(const linn_walk *f, linn_tile *u, const uint8_t *bodies, size_t stride,
+                   uint8_t (*lines)[LINN_CHUNK_BYTES])
+{
+    for (int g = 0; g < f->groups; g++)
+        f->unpack(u->heads + (size_t)g * u->heads_stride, bodies + (size_t)g * stride, u->n_blocks,
+                  lines[g]);
+    u->bodies = lines[0];
+    u->bodies_stride = LINN_CHUNK_BYTES;
+}
+
+/* Groups of a tile times the n columns of a panel, chunk by chunk. Tiles of what was unpacked work
+ * in the L1 cache, so long that the processor stops to read ahead: while they do, so do we. */
+static void multiply_groups(const linn_walk *f, const linn_tile *t, int32_t n)
 {
     _Alignas(64) uint8_t lines[LINN_TILE_GROUPS][LINN_CHUNK_BYTES];
-    size_t chunk = LINN_CHUNK_VALUES / f->block, acc = (size_t)f->groups * LINN_PACK_ROWS;
     size_t tiles = (size_t)((n + f->columns - 1) / f->columns);
-    size_t share = (chunk * f->body / LINN_PACK_LINE + tiles - 1) / tiles; /* of the lines ahead */
+    bool direct = !f->unpack || tiles < f->unpack_from;
+    size_t chunk = tiles == 1 ? t->n_blocks : LINN_CHUNK_VALUES / f->block;
+    size_t share = direct ? 0 : (chunk * f->body / LINN_PACK_LINE + tiles - 1) / tiles;
     for (size_t b = 0; b < t->n_blocks; b += chunk) {
         linn_tile u = *t;
         u.n_blocks = t->n_blocks - b < chunk ? t->n_blocks - b : chunk;
         u.heads += b * f->head;
-        for (int g = 0; g < f->groups; g++)
-            f->unpack(u.heads + (size_t)g * t->heads_stride,
-                      t->bodies + (size_t)g * t->bodies_stride + b * f->body, u.n_blocks, lines[g]);
-        const uint8_t *ahead[LINN_TILE_GROUPS];
-        for (int g = 0; g < f->groups; g++)
-            ahead[g] = t->bodies + (size_t)g * t->bodies_stride + (b + chunk) * f->body;
-        u.bodies = lines[0];
-        u.bodies_stride = LINN_CHUNK_BYTES;
+        u.bodies += b * f->body;
         u.q += b * f->block;
         u.d += b;
         u.sums += b * f->block / 16;
+        const uint8_t *ahead[LINN_TILE_GROUPS];
+        for (int g = 0; g < f->groups; g++)
+            ahead[g] = u.bodies + (size_t)g * t->bodies_stride + chunk * f->body;
+        if (!direct)
+            unpack(f, &u, u.bodies, u.bodies_stride, lines);
         for (int32_t left = n, width; left > 0; left -= width) {
             width = tile_width(left, f->columns);
             for (int g = 0; g < f->groups; g++)
                 ahead[g] = prefetch(ahead[g], share);
-            f->unpacked[width - 1](&u);
+            (direct ? f->direct : f->unpacked)[width - 1](&u);
             u.q += (size_t)width * u.q_stride;
             u.d += (size_t)width * u.d_stride;
             u.sums += (size_t)width * u.s_stride;
-            u.acc += (size_t)width * acc;
+            u.acc += (size_t)width * (size_t)f->groups * LINN_PACK_ROWS;
         }
     }
 }
@@ -66,10 +76,7 @@ static void multiply_panel(const linn_walk *f, const linn_matrix *w, linn_tile t
         t.bodies = t.heads + heads;
         t.heads_stride = t.bodies_stride = stored > LINN_PACK_ROWS ? group : 0;
         memset(t.acc, 0, (size_t)(n * rows) * sizeof *t.acc);
-        if (n <= f->columns)
-            f->direct[n - 1](&t);
-        else
-            multiply_unpacked(f, &t, n);
+        multiply_groups(f, &t, n);
         for (int32_t c = 0; c < n; c++)
             memcpy(y + (size_t)c * y_stride + i, t.acc + c * rows, (size_t)stored * sizeof *y);
     }

@@ -46,15 +46,16 @@ static_assert((int)TILE_COLUMNS <= (int)LINN_TILE_COLUMNS, "the walk has room fo
                                        __VA_ARGS__};                                       \
         linn_walk_product(&walk, w, a, begin, end, y, y_stride);                           \
     }
-/* The same for one that is unpacked, by the template unpack(format, ...). */
-#define UNPACKED_PRODUCT(NAME, name, values)                                                \
+/* The same for one that is unpacked by the template unpack(format, ...) if there are `from` tiles.
+ */
+#define UNPACKED_PRODUCT(NAME, name, values, from)                                          \
     TILES(name##_lines, tile, NAME, false)                                                  \
     static void unpack_##name(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks, \
                               uint8_t *lines)                                               \
     {                                                                                       \
         unpack(NAME, heads, bodies, n_blocks, lines);                                       \
     }                                                                                       \
-    PRODUCT(NAME, name, values,                                                             \
+    PRODUCT(NAME, name, values, .unpack_from = (from),                                      \
             .unpacked = {name##_lines_1, name##_lines_2, name##_lines_3, name##_lines_4},   \
             .unpack = unpack_##name)
 
