@@ -143,7 +143,7 @@ typedef struct linn_kernels {
                                      int32_t end, float *y, size_t y_stride);
 
     /* y_i = (x_i * r) * w_i, r = 1 / sqrt(sum x^2 / n + eps); sum: 8 lanes by i mod 8 of fma,
-     * then the tree. y may be x. Any alignment, as in the next five. */
+     * then the tree. y may be x. Any alignment, as in the next four. */
     void (*rms_norm)(const float *x, const float *w, float eps, int32_t n, float *y);
     /* x_i = x_i + y_i */
     void (*add)(float *x, const float *y, int32_t n);
@@ -157,9 +157,6 @@ typedef struct linn_kernels {
     void (*rope)(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,
                  const float *cos, const float *sin);
     void (*attend)(const linn_attend *a);
-    /* Index of the largest of x[0..n), the lowest of equals; NaNs are never chosen (0 if all are).
-     */
-    int32_t (*argmax)(const float *x, int32_t n);
 } linn_kernels;
 
 /* The best table that the processor and `mask` (LINN_CPU_*) allow. Constant data. */

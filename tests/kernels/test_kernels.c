@@ -350,33 +350,6 @@ static void rope_equals_plain_c(void **state)
     }
 }
 
-static void argmax_equals_plain_c(void **state)
-{
-    (void)state;
-    for (int round = 0; round < 400; round++) {
-        int32_t n = round < 80 ? round + 1 : kd_range(1, 5000);
-        float *x = kd_alloc_at((size_t)n * sizeof *x, 4 * (size_t)kd_range(0, 7));
-        kd_fill(x, (size_t)n, KD_NORMAL);
-        static const float odd[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 3.0f};
-        for (int i = 0; i < round % 4 * 8; i++)
-            x[kd_range(0, n - 1)] = odd[kd_range(0, 5)];
-        if (round % 5 == 0)
-            for (int32_t i = 0; i < n; i++)
-                x[i] = odd[round / 5 % 6];
-        int32_t want = 0;
-        bool any = false;
-        for (int32_t i = 0; i < n; i++)
-            if (!isnan(x[i]) && (!any || x[i] > x[want])) {
-                want = i;
-                any = true;
-            }
-        for (const linn_kernels *const *t = kd_tables(); *t; t++)
-            if ((*t)->argmax(x, n) != want)
-                fail_with(*t, "argmax", "", 1, 1, n);
-        assert_true(kd_free(x));
-    }
-}
-
 /* ---- attention -------------------------------------------------------------------------- */
 
 /* A page of one KV head: K and V tiles, and the values that they stand for. */
@@ -616,7 +589,6 @@ int main(void)
         cmocka_unit_test(row_entries_equal_plain_c),
         cmocka_unit_test(to_f16_equals_plain_c),
         cmocka_unit_test(rope_equals_plain_c),
-        cmocka_unit_test(argmax_equals_plain_c),
         cmocka_unit_test(attend_equals_plain_c),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,6 @@ void linn_avx2_swiglu(float *gate, const float *up, int32_t n);
 void linn_avx2_to_f16(const float *x, int32_t n, uint16_t *y);
 void linn_avx2_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,
                     const float *cos, const float *sin);
-int32_t linn_avx2_argmax(const float *x, int32_t n);
 
 /* attend.c */
 void linn_avx2_attend(const linn_attend *a);

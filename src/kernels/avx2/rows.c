@@ -116,41 +116,6 @@ void linn_avx2_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, 
             rope_pairs(x, n_rot / 2, cos, sin);
 }
 
-/* ---- argmax ----------------------------------------------------------------------------- */
-
-/* Lane l holds the largest x_i of i = l mod 8 so far and the lowest i that has it; a NaN is
- * larger than nothing. */
-int32_t linn_avx2_argmax(const float *x, int32_t n)
-{
-    const __m256i step = _mm256_set1_epi32(8);
-    __m256 best = _mm256_set1_ps(-__builtin_inff());
-    __m256i at = _mm256_set1_epi32(-1), index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    for (int32_t i = 0; i < n; i += 8, index = _mm256_add_epi32(index, step)) {
-        __m256i inside = first_lanes(n - i);
-        __m256 v = n - i >= 8 ? _mm256_loadu_ps(x + i) : _mm256_maskload_ps(x + i, inside);
-        __m256 more = _mm256_cmp_ps(v, best, _CMP_GT_OQ);
-        /* -inf counts where nothing was found yet */
-        __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(at, 31));
-        __m256 first = _mm256_and_ps(none, _mm256_cmp_ps(v, best, _CMP_EQ_OQ));
-        __m256 take = _mm256_or_ps(more, first);
-        take = _mm256_and_ps(take, _mm256_castsi256_ps(inside));
-        best = _mm256_blendv_ps(best, v, take);
-        at = _mm256_blendv_epi8(at, index, _mm256_castps_si256(take));
-    }
-    float lane[8];
-    int32_t where[8], result = -1;
-    float top = 0;
-    _mm256_storeu_ps(lane, best);
-    _mm256_storeu_si256((__m256i *)where, at);
-    for (int l = 0; l < 8; l++)
-        if (where[l] >= 0 &&
-            (result < 0 || lane[l] > top || (lane[l] == top && where[l] < result))) {
-            top = lane[l];
-            result = where[l];
-        }
-    return result < 0 ? 0 : result;
-}
-
 /* ---- quantising ---------------------------------------------------------------------------- */
 
 static inline __m256i max_abs(__m256i a, const float *x)

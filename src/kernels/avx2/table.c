@@ -14,5 +14,4 @@ const linn_kernels linn_kernels_avx2 = {
     .to_f16 = linn_avx2_to_f16,
     .rope = linn_avx2_rope,
     .attend = linn_avx2_attend,
-    .argmax = linn_avx2_argmax,
 };

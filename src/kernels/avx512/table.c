@@ -16,5 +16,4 @@ const linn_kernels linn_kernels_avx512 = {
     .to_f16 = linn_avx2_to_f16,
     .rope = linn_avx2_rope,
     .attend = linn_avx512_attend,
-    .argmax = linn_avx2_argmax,
 };

@@ -26,7 +26,6 @@ void linn_c_swiglu(float *gate, const float *up, int32_t n);
 void linn_c_to_f16(const float *x, int32_t n, uint16_t *y);
 void linn_c_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, bool neox,
                  const float *cos, const float *sin);
-int32_t linn_c_argmax(const float *x, int32_t n);
 
 /* attend.c */
 void linn_c_attend(const linn_attend *a);

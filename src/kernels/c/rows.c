@@ -45,12 +45,3 @@ void linn_c_rope(float *x, int32_t n_heads, int32_t head_dim, int32_t n_rot, boo
             *b = __builtin_fmaf(a0, sin[i], b0 * cos[i]);
         }
 }
-
-int32_t linn_c_argmax(const float *x, int32_t n)
-{
-    int32_t best = -1;
-    for (int32_t i = 0; i < n; i++)
-        if (x[i] == x[i] && (best < 0 || x[i] > x[best]))
-            best = i;
-    return best < 0 ? 0 : best;
-}

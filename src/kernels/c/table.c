@@ -24,5 +24,4 @@ const linn_kernels linn_kernels_c = {
     .to_f16 = linn_c_to_f16,
     .rope = linn_c_rope,
     .attend = linn_c_attend,
-    .argmax = linn_c_argmax,
 };

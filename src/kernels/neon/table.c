@@ -15,5 +15,4 @@ const linn_kernels linn_kernels_neon = {
     .to_f16 = linn_neon_to_f16,
     .rope = linn_c_rope,
     .attend = linn_neon_attend,
-    .argmax = linn_c_argmax,
 };
