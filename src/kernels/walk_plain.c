@@ -83,7 +83,7 @@ void linn_plain_product(const linn_plain_walk *f, const linn_matrix *w, const li
     size_t k = (size_t)a->k, group = linn_packed_plain(k, f->value);
     linn_plain_tile t = {
         .next = group, .n_steps = k / STEP, .tail = a->k % STEP, .x = a->x, .x_stride = k};
-    if (a->n <= f->columns) {
+    if (a->n <= f->columns && f->direct[a->n - 1]) {
         multiply_direct(f, w, t, begin, end, a->n, y, y_stride);
         return;
     }

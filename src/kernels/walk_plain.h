@@ -4,7 +4,7 @@
  *     lanes = fma(w[i, k .. k+8), a[j, k .. k+8), lanes)     for k = 0, 8, ..., from +0
  *     y     = the tree over the 8 lanes
  *
- * Few columns are one tile, along whole rows. More go
+ * Few columns are one tile, along whole rows, where a table likes that. Others go
  *
  *     panel of rows that fits the L2 cache
  *       panel of columns
@@ -25,7 +25,7 @@ enum {
     LINN_PLAIN_GROUPS = 2,   /* of 8 rows, in a tile, at most */
     LINN_PLAIN_PANEL = 32,   /* columns */
     LINN_PLAIN_CHUNK = 512,  /* values */
-    LINN_PLAIN_AHEAD = 4096, /* bytes to prefetch */
+    LINN_PLAIN_AHEAD = 8192, /* bytes to prefetch */
 };
 
 /* 1 or 2 groups of 8 rows times some columns. */
@@ -50,7 +50,7 @@ typedef struct linn_plain_walk {
     size_t value;                                  /* bytes */
     int32_t columns;                               /* of a tile, at most */
     int32_t groups[LINN_PLAIN_COLUMNS];            /* of a direct tile of 1, 2, ... columns */
-    linn_plain_tile_fn direct[LINN_PLAIN_COLUMNS]; /* of whole rows */
+    linn_plain_tile_fn direct[LINN_PLAIN_COLUMNS]; /* of whole rows; NULL: by chunks */
     linn_plain_tile_fn single[LINN_PLAIN_COLUMNS]; /* of one group */
 } linn_plain_walk;
 

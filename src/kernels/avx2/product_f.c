@@ -2,7 +2,8 @@
  * walk: walk_plain.h; layout of the weights: pack.h.
  *
  * A vector holds the 8 lanes of a row. A tile is 8 rows by one column, or twice 4 rows by
- * two or three.
+ * two or three, which go chunk by chunk: each part prefetches half of the next chunk, line
+ * after line. (Along whole rows, each would read every other line, which memory likes less.)
  */
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx2/vec.h"
@@ -38,10 +39,12 @@ static ALWAYS_INLINE void part(const linn_plain_tile *t, int columns, int first,
     for (int r = 0; r < rows; r++)
         acc[c][r] =
             t->first ? _mm256_setzero_ps() : _mm256_load_ps(t->lanes + 8 * (c * ROWS + first + r));
-    const char *w = t->w + (size_t)first * row, *soon = t->soon + (size_t)first * row;
+    const size_t soon_step = t->soon_step * (size_t)rows / ROWS; /* what this part asks for */
+    const char *soon = t->soon + (size_t)(first / rows) * t->n_steps * soon_step;
+    const char *w = t->w + (size_t)first * row;
     const float *x = t->x;
     for (size_t s = 0; s < t->n_steps;
-         s++, w += ROWS * row, soon += t->soon_step, x += LINN_PACK_STEP) {
+         s++, w += ROWS * row, soon += soon_step, x += LINN_PACK_STEP) {
         __m256 a[COLUMNS];
         UNROLL
         for (int c = 0; c < columns; c++)
@@ -99,8 +102,8 @@ static ALWAYS_INLINE void tile(const linn_plain_tile *t, int columns, kind f)
     {                                                                                      \
         static const linn_plain_walk walk = {.value = (f) == F32 ? 4 : 2,                  \
                                              .columns = COLUMNS,                           \
-                                             .groups = {1, 1, 1},                          \
-                                             .direct = {name##_1, name##_2, name##_3},     \
+                                             .groups = {1},                                \
+                                             .direct = {name##_1},                         \
                                              .single = {name##_1, name##_2, name##_3}};    \
         linn_plain_product(&walk, w, a, begin, end, y, y_stride);                          \
     }
