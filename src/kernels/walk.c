@@ -17,25 +17,24 @@ static const uint8_t *prefetch(const uint8_t *at, size_t lines)
     return at;
 }
 
-/* Unpacks a chunk of the groups of a tile, of which u has the heads. */
-static void unpack(const linn_walk *f, linn_tile *u, const uint8_t *bodies, size_t stride,
-                   uint8_t (*lines)[LINN_CHUNK_BYTES])
+/* Unpacks a chunk of the groups of a tile, which is of the unpacked from then on. */
+static void unpack(const linn_walk *f, linn_tile *t, uint8_t (*lines)[LINN_CHUNK_BYTES])
 {
     for (int g = 0; g < f->groups; g++)
-        f->unpack(u->heads + (size_t)g * u->heads_stride, bodies + (size_t)g * stride, u->n_blocks,
-                  lines[g]);
-    u->bodies = lines[0];
-    u->bodies_stride = LINN_CHUNK_BYTES;
+        f->unpack(t->heads + (size_t)g * t->heads_stride, t->bodies + (size_t)g * t->bodies_stride,
+                  t->n_blocks, lines[g]);
+    t->bodies = lines[0];
+    t->bodies_stride = LINN_CHUNK_BYTES;
 }
 
 /* Groups of a tile times the n columns of a panel, chunk by chunk. Tiles of what was unpacked work
  * in the L1 cache, so long that the processor stops to read ahead: while they do, so do we. */
-static void multiply_groups(const linn_walk *f, const linn_tile *t, int32_t n)
+static void multiply_chunks(const linn_walk *f, const linn_tile *t, int32_t n)
 {
     _Alignas(64) uint8_t lines[LINN_TILE_GROUPS][LINN_CHUNK_BYTES];
+    size_t chunk = LINN_CHUNK_VALUES / f->block;
     size_t tiles = (size_t)((n + f->columns - 1) / f->columns);
-    bool direct = !f->unpack || tiles < f->unpack_from;
-    size_t chunk = tiles == 1 ? t->n_blocks : LINN_CHUNK_VALUES / f->block;
+    bool direct = tiles < f->unpack_from;
     size_t share = direct ? 0 : (chunk * f->body / LINN_PACK_LINE + tiles - 1) / tiles;
     for (size_t b = 0; b < t->n_blocks; b += chunk) {
         linn_tile u = *t;
@@ -49,7 +48,7 @@ static void multiply_groups(const linn_walk *f, const linn_tile *t, int32_t n)
         for (int g = 0; g < f->groups; g++)
             ahead[g] = u.bodies + (size_t)g * t->bodies_stride + chunk * f->body;
         if (!direct)
-            unpack(f, &u, u.bodies, u.bodies_stride, lines);
+            unpack(f, &u, lines);
         for (int32_t left = n, width; left > 0; left -= width) {
             width = tile_width(left, f->columns);
             for (int g = 0; g < f->groups; g++)
@@ -76,7 +75,10 @@ static void multiply_panel(const linn_walk *f, const linn_matrix *w, linn_tile t
         t.bodies = t.heads + heads;
         t.heads_stride = t.bodies_stride = stored > LINN_PACK_ROWS ? group : 0;
         memset(t.acc, 0, (size_t)(n * rows) * sizeof *t.acc);
-        multiply_groups(f, &t, n);
+        if (n <= f->columns)
+            f->direct[n - 1](&t);
+        else
+            multiply_chunks(f, &t, n);
         for (int32_t c = 0; c < n; c++)
             memcpy(y + (size_t)c * y_stride + i, t.acc + c * rows, (size_t)stored * sizeof *y);
     }

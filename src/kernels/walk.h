@@ -6,11 +6,11 @@
  *           chunk of blocks
  *             tile of a few columns: 16 or 32 rows by so many outputs in registers
  *
- * A direct tile unpacks levels as it goes. Where a format has `unpack`, more columns than
- * one tile go in panels of 64, in chunks of 256 values. From `unpack_from` tiles on, the
- * levels of a chunk (and the scales of super-blocks) are unpacked once into the L1 cache,
- * and all columns of the panel multiply those. Elsewhere a panel of columns is one tile,
- * and a chunk is the whole row.
+ * A direct tile unpacks levels as it goes. A panel of one tile takes the whole row as one
+ * chunk, and where a format has no `unpack` there are no others. Else more columns go in
+ * panels of up to 64, by chunks of 256 values: from `unpack_from` tiles on, their levels
+ * (and the scales of super-blocks) are unpacked once into the L1 cache, and all columns of
+ * the panel multiply those.
  *
  * Every output is one chain of fma over blocks; between chunks it waits in memory.
  */
@@ -50,7 +50,7 @@ typedef struct linn_walk {
     int columns, groups;                      /* of a tile; columns: at most */
     linn_tile_fn direct[LINN_TILE_COLUMNS];   /* for 1, 2, ... columns */
     linn_tile_fn unpacked[LINN_TILE_COLUMNS]; /* the same, from what `unpack` wrote */
-    size_t unpack_from;                       /* so many tiles of a panel */
+    size_t unpack_from;                       /* so many tiles of a panel: 2 or more */
     /* n_blocks blocks of one group, to LINN_CHUNK_BYTES; may be NULL */
     void (*unpack)(const uint8_t *heads, const uint8_t *bodies, size_t n_blocks, uint8_t *out);
 } linn_walk;
