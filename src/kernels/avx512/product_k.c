@@ -25,7 +25,7 @@
 #include "kernels/avx512/tile.h"
 #include "quant/blocks.h"
 
-enum { BLOCK = 256, SC_LINES = 16, SUM_LINES = 8, AHEAD = 4096 /* bytes to prefetch */ };
+enum { BLOCK = 256, SC_LINES = 16, SUM_LINES = 8 };
 
 typedef enum format { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, FORMATS } format;
 
@@ -161,17 +161,17 @@ static ALWAYS_INLINE void scales(format f, const uint8_t *head, const uint8_t *b
 
 typedef __m512i outputs[TILE_COLUMNS][2];
 
-/* Adds sc times the sums of products of one block. */
+/* Adds sc times the sums of products of one block, and prefetches as much as it reads. */
 static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const uint8_t *body,
-                                     uint8_t sc[GROUPS][SC_LINES * LINE], int columns, format f,
-                                     outputs sum)
+                                     const uint8_t *ahead, uint8_t sc[GROUPS][SC_LINES * LINE],
+                                     int groups, int columns, format f, outputs sum)
 {
     const int in_group = group_of[f], step = step_of[f];
     const size_t next_body = t->bodies_stride, next_q = t->q_stride;
-    /* Lines that a step prefetches, one at a time: all those of a block at once would hold up what
-     * is loaded now. */
-    const int lines = ((int)body_of[f] / LINE * step + BLOCK / 4 - 1) / (BLOCK / 4);
-    const char *ahead = (const char *)body + AHEAD;
+    /* Lines that a step prefetches, one after the other: all those of a block at once would hold
+     * up what is loaded now. */
+    const int bytes = groups * (int)(head_of[f] + body_of[f]);
+    const int lines = (bytes * step + BLOCK / 4 * LINE - 1) / (BLOCK / 4 * LINE);
     for (int h = 0; h < BLOCK / 4 / step; h++, q += 4 * step, ahead += lines * LINE) {
         outputs part;
         UNROLL
@@ -182,19 +182,17 @@ static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const 
                 for (int c = 0; c < columns; c++)
                     part[c][0] = part[c][1] = _mm512_setzero_si512();
             }
-            const int line = i * lines / step;
-            if (line != (i + 1) * lines / step)
-                for (int g = 0; g < GROUPS; g++)
-                    _mm_prefetch(ahead + (size_t)g * next_body + line * LINE, _MM_HINT_T0);
+            for (int line = i * lines / step; line < (i + 1) * lines / step; line++)
+                _mm_prefetch(ahead + line * LINE, _MM_HINT_T0);
             __m512i w[2];
             UNROLL
-            for (int g = 0; g < GROUPS; g++)
+            for (int g = 0; g < groups; g++)
                 w[g] = levels(f, body + (size_t)g * next_body, h, i);
             UNROLL
             for (int c = 0; c < columns; c++) {
                 __m512i a = every_lane(q + (size_t)c * next_q + 4 * i);
                 UNROLL
-                for (int g = 0; g < GROUPS; g++) {
+                for (int g = 0; g < groups; g++) {
                     part[c][g] = _mm512_dpbusd_epi32(part[c][g], w[g], a);
                     HAVE(part[c][g]);
                 }
@@ -202,7 +200,7 @@ static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const 
             if ((i + 1) % in_group)
                 continue;
             UNROLL
-            for (int g = 0; g < GROUPS; g++) {
+            for (int g = 0; g < groups; g++) {
                 __m512i s = load_line(sc[g] + LINE * ((step * h + i) / in_group));
                 UNROLL
                 for (int c = 0; c < columns; c++) {
@@ -216,8 +214,8 @@ static ALWAYS_INLINE void block_sums(const linn_tile *t, const int8_t *q, const 
 
 /* Sums over pairs of groups of by_sum times the sums of activations. */
 static ALWAYS_INLINE void sum_sums(const int16_t *sums, size_t s_stride,
-                                   uint8_t by_sum[GROUPS][SUM_LINES * LINE], int columns,
-                                   outputs sum)
+                                   uint8_t by_sum[GROUPS][SUM_LINES * LINE], int groups,
+                                   int columns, outputs sum)
 {
     UNROLL
     for (int c = 0; c < columns; c++)
@@ -226,28 +224,28 @@ static ALWAYS_INLINE void sum_sums(const int16_t *sums, size_t s_stride,
     for (int p = 0; p < SUM_LINES; p++) {
         __m512i by[2];
         UNROLL
-        for (int g = 0; g < GROUPS; g++)
+        for (int g = 0; g < groups; g++)
             by[g] = load_line(by_sum[g] + LINE * p);
         UNROLL
         for (int c = 0; c < columns; c++) {
             __m512i s = every_lane(sums + (size_t)c * s_stride + 2 * p);
             UNROLL
-            for (int g = 0; g < GROUPS; g++)
+            for (int g = 0; g < groups; g++)
                 sum[c][g] = _mm512_dpwssd_epi32(sum[c][g], by[g], s);
         }
     }
 }
 
 /* acc = fma(+-(d * da), sum, acc) for all outputs; head: where d lies in the head */
-static ALWAYS_INLINE void join(const linn_tile *t, const uint8_t *head, size_t b, int columns,
-                               bool negative, outputs sum)
+static ALWAYS_INLINE void join(const linn_tile *t, const uint8_t *head, size_t b, int groups,
+                               int columns, bool negative, outputs sum)
 {
     UNROLL
-    for (int g = 0; g < GROUPS; g++) {
+    for (int g = 0; g < groups; g++) {
         __m512 d = scale16(head + (size_t)g * t->heads_stride);
         UNROLL
         for (int c = 0; c < columns; c++) {
-            float *at = t->acc + LINN_PACK_ROWS * (GROUPS * c + g);
+            float *at = t->acc + LINN_PACK_ROWS * (groups * c + g);
             __m512 x = _mm512_mul_ps(d, _mm512_set1_ps(t->d[(size_t)c * t->d_stride + b]));
             __m512 s = _mm512_cvtepi32_ps(sum[c][g]), acc = _mm512_load_ps(at);
             _mm512_store_ps(at,
@@ -256,35 +254,37 @@ static ALWAYS_INLINE void join(const linn_tile *t, const uint8_t *head, size_t b
     }
 }
 
-static ALWAYS_INLINE void tile(const linn_tile *t, int columns, format f)
+static ALWAYS_INLINE void tile(const linn_tile *t, int groups, int columns, format f)
 {
     _Alignas(64) uint8_t sc[GROUPS][SC_LINES * LINE], by_sum[GROUPS][SUM_LINES * LINE];
+    const uint8_t *ahead = prefetch_from(t, groups);
     for (size_t b = 0; b < t->n_blocks; b++) {
         const uint8_t *head = t->heads + b * head_of[f], *body = t->bodies + b * body_of[f];
         const int16_t *sums = t->sums + b * (BLOCK / 16);
-        for (int g = 0; g < GROUPS; g++) {
+        for (int g = 0; g < groups; g++) {
             const uint8_t *at = body + (size_t)g * t->bodies_stride;
             scales(f, head + (size_t)g * t->heads_stride, at, sc[g], by_sum[g]);
         }
         outputs sum;
         if (offset_of[f])
-            sum_sums(sums, t->s_stride, by_sum, columns, sum);
+            sum_sums(sums, t->s_stride, by_sum, groups, columns, sum);
         else
             UNROLL
         for (int c = 0; c < columns; c++)
             sum[c][0] = sum[c][1] = _mm512_setzero_si512();
-        block_sums(t, t->q + b * BLOCK, body, sc, columns, f, sum);
-        join(t, head, b, columns, false, sum);
+        block_sums(t, t->q + b * BLOCK, body, ahead, sc, groups, columns, f, sum);
+        join(t, head, b, groups, columns, false, sum);
         if (!offset_of[f]) {
-            sum_sums(sums, t->s_stride, by_sum, columns, sum);
-            join(t, head + LINN_PACK_D, b, columns, true, sum);
+            sum_sums(sums, t->s_stride, by_sum, groups, columns, sum);
+            join(t, head + LINN_PACK_D, b, groups, columns, true, sum);
         }
+        ahead += (size_t)groups * (head_of[f] + body_of[f]);
     }
 }
 
-PRODUCT_OF_SEVERAL(Q2_K, q2_k, BLOCK)
-PRODUCT_OF_SEVERAL(Q3_K, q3_k, BLOCK)
-PRODUCT_OF_SEVERAL(Q4_K, q4_k, BLOCK)
-PRODUCT_OF_SEVERAL(Q5_K, q5_k, BLOCK)
-PRODUCT_OF_SEVERAL(Q6_K, q6_k, BLOCK)
-PRODUCT_OF_SEVERAL(IQ4_XS, iq4_xs, BLOCK)
+PRODUCT_WITH_NARROW(Q2_K, q2_k, BLOCK)
+PRODUCT_WITH_NARROW(Q3_K, q3_k, BLOCK)
+PRODUCT_WITH_NARROW(Q4_K, q4_k, BLOCK)
+PRODUCT_WITH_NARROW(Q5_K, q5_k, BLOCK)
+PRODUCT_WITH_NARROW(Q6_K, q6_k, BLOCK)
+PRODUCT_WITH_NARROW(IQ4_XS, iq4_xs, BLOCK)

@@ -1,20 +1,35 @@
-/* tile.h - what the quantised tiles in AVX-512 share. A tile is 2 groups of 16
+/* tile.h - what the quantised tiles in AVX-512 share. A tile is 1 or 2 groups of 16
  * rows by up to 8 columns (walk.h); a vector is a line, 4 values of each of 16 rows
  * (pack.h), and vpdpbusd adds the products of 4 unsigned by 4 signed bytes to each
  * lane: an exact integer sum of one output. Two groups share every broadcast of
- * activations, or else loads would be the limit. A tile unpacks levels as it goes, which
- * costs less here than to store them and to load them again. */
+ * activations, or else loads would be the limit. A narrow tile, of one group by 1 or 2
+ * columns, waits for memory anyway, and may read it sooner: its weights are one stream. A
+ * tile unpacks levels as it goes, which costs less here than to store them and to load
+ * them again. */
 #ifndef LINN_KERNELS_AVX512_TILE_H
 #define LINN_KERNELS_AVX512_TILE_H
 
-#include "kernels/avx2/avx2.h"
 #include "kernels/avx512/vec.h"
 #include "kernels/walk.h"
 
 #include <string.h>
 
-enum { TILE_COLUMNS = 8, GROUPS = 2, PREFETCH_BYTES = 2048, LINE = LINN_PACK_LINE };
+enum {
+    TILE_COLUMNS = 8,
+    NARROW_COLUMNS = 2,
+    NARROW_AHEAD = 6144, /* bytes that narrow tiles prefetch ahead */
+    GROUPS = 2,
+    LINE = LINN_PACK_LINE,
+};
 static_assert((int)TILE_COLUMNS <= (int)LINN_TILE_COLUMNS, "the walk has room for these");
+
+/* Where a tile starts to prefetch, as many bytes with each block as a block has. A narrow one reads
+ * front to back, and asks for what it will read soon. Of two groups, which it reads at a time, a
+ * tile asks for those of the next tile in the order in which they lie in memory. */
+static ALWAYS_INLINE const uint8_t *prefetch_from(const linn_tile *t, int groups)
+{
+    return t->heads + (groups == 1 ? (size_t)NARROW_AHEAD : 2 * t->heads_stride);
+}
 
 /* 16 scales of binary16 */
 static ALWAYS_INLINE __m512 scale16(const uint8_t *d)
@@ -55,49 +70,55 @@ static ALWAYS_INLINE __m512i bits(__m512i x, int from, int count, int to)
 /* The compiler may keep no memory in registers over this. */
 #define FORGET_MEMORY() __asm__ volatile("" ::: "memory")
 
-/* Defines the tiles of a format for 1 to 8 columns, by the template tile(t, columns, format) in
- * the same file, and its product. */
-#define TILE(name, columns, NAME)                    \
-    static void name##_##columns(const linn_tile *t) \
-    {                                                \
-        tile(t, columns, NAME);                      \
+/* Tiles of a format by the template tile(t, groups, columns, format) in the same file, and a walk
+ * over them. */
+#define TILE(name, groups, columns, NAME)                       \
+    static void name##_##groups##_##columns(const linn_tile *t) \
+    {                                                           \
+        tile(t, groups, columns, NAME);                         \
     }
-#define WALK(NAME, name, values)                                                         \
-    TILE(name, 1, NAME)                                                                  \
-    TILE(name, 2, NAME)                                                                  \
-    TILE(name, 3, NAME)                                                                  \
-    TILE(name, 4, NAME)                                                                  \
-    TILE(name, 5, NAME)                                                                  \
-    TILE(name, 6, NAME)                                                                  \
-    TILE(name, 7, NAME)                                                                  \
-    TILE(name, 8, NAME)                                                                  \
-    static const linn_walk name##_walk = {                                               \
-        .block = (values),                                                               \
-        .head = LINN_PACK_##NAME##_HEAD,                                                 \
-        .body = LINN_PACK_##NAME##_BODY,                                                 \
-        .columns = TILE_COLUMNS,                                                         \
-        .groups = 2,                                                                     \
-        .direct = {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, \
-                   name##_8},                                                            \
+#define WALK(NAME, name, values, n, ...)       \
+    static const linn_walk name##_walk_##n = { \
+        .block = (values),                     \
+        .head = LINN_PACK_##NAME##_HEAD,       \
+        .body = LINN_PACK_##NAME##_BODY,       \
+        .groups = n,                           \
+        __VA_ARGS__,                           \
     };
+#define WIDE_WALK(NAME, name, values)                                                       \
+    TILE(name, 2, 1, NAME)                                                                  \
+    TILE(name, 2, 2, NAME)                                                                  \
+    TILE(name, 2, 3, NAME)                                                                  \
+    TILE(name, 2, 4, NAME)                                                                  \
+    TILE(name, 2, 5, NAME)                                                                  \
+    TILE(name, 2, 6, NAME)                                                                  \
+    TILE(name, 2, 7, NAME)                                                                  \
+    TILE(name, 2, 8, NAME)                                                                  \
+    WALK(NAME, name, values, 2, .columns = TILE_COLUMNS,                                    \
+         .direct = {name##_2_1, name##_2_2, name##_2_3, name##_2_4, name##_2_5, name##_2_6, \
+                    name##_2_7, name##_2_8})
+#define NARROW_WALK(NAME, name, values) \
+    TILE(name, 1, 1, NAME)              \
+    TILE(name, 1, 2, NAME)              \
+    WALK(NAME, name, values, 1, .columns = NARROW_COLUMNS, .direct = {name##_1_1, name##_1_2})
+
+/* Defines a format's product, by tiles of two groups only, */
 #define PRODUCT(NAME, name, values)                                                          \
-    WALK(NAME, name, values)                                                                 \
+    WIDE_WALK(NAME, name, values)                                                            \
     void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
                                     int32_t end, float *y, size_t y_stride)                  \
     {                                                                                        \
-        linn_walk_product(&name##_walk, w, a, begin, end, y, y_stride);                      \
+        linn_walk_product(&name##_walk_2, w, a, begin, end, y, y_stride);                    \
     }
-/* For one column or two AVX2's product: memory is the limit then, and a single group of rows at a
- * time, as its tiles take them, is read sooner than two. */
-#define PRODUCT_OF_SEVERAL(NAME, name, values)                                               \
-    WALK(NAME, name, values)                                                                 \
+/* or by narrow tiles where they do. */
+#define PRODUCT_WITH_NARROW(NAME, name, values)                                              \
+    WIDE_WALK(NAME, name, values)                                                            \
+    NARROW_WALK(NAME, name, values)                                                          \
     void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
                                     int32_t end, float *y, size_t y_stride)                  \
     {                                                                                        \
-        if (a->n <= 2)                                                                       \
-            linn_avx2_product_##name(w, a, begin, end, y, y_stride);                         \
-        else                                                                                 \
-            linn_walk_product(&name##_walk, w, a, begin, end, y, y_stride);                  \
+        const linn_walk *walk = a->n <= NARROW_COLUMNS ? &name##_walk_1 : &name##_walk_2;    \
+        linn_walk_product(walk, w, a, begin, end, y, y_stride);                              \
     }
 
 #endif
