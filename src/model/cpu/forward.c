@@ -73,6 +73,21 @@ static void run_stage(stage *g, double work, int32_t most, linn_pool_fn fn)
     linn_pool_stage(g->s->pool, g->n_pieces, fn, g);
 }
 
+/* Which of n items a piece is about, `grain` items not to be parted. Of a full stage, a member's
+ * pieces become smaller to its end, so that who is done first need not wait for a large one. */
+static void share_out(const stage *g, int32_t n, int32_t grain, int piece, int *begin, int *end)
+{
+    static const int8_t sixteenths[MEMBER_PIECES + 1] = {0, 3, 6, 8, 10, 12, 14, 15, 16};
+    int threads = linn_pool_threads(g->s->pool), member = piece / MEMBER_PIECES, unused;
+    if (g->n_pieces < threads * MEMBER_PIECES) {
+        linn_share(n, grain, piece, g->n_pieces, begin, end);
+        return;
+    }
+    const int8_t *from = &sixteenths[piece % MEMBER_PIECES];
+    linn_share(n, grain, 16 * member + from[0], 16 * threads, begin, &unused);
+    linn_share(n, grain, 16 * member + from[1] - 1, 16 * threads, &unused, end);
+}
+
 /* ---- activations --------------------------------------------------------------------------- */
 
 /* Rows to be multiplied with matrices: row j is row index[j] of x. */
@@ -251,7 +266,7 @@ static void project_piece(void *arg, int piece, int member)
     int32_t q_units = g->a_q->of[0].n ? units_of(s->params, n_heads) : 0;
     int32_t kv_units = units_of(s->params, n_kv), first = 0, begin, end;
     (void)member;
-    linn_share(q_units + 2 * kv_units, 1, piece, g->n_pieces, &begin, &end);
+    share_out(g, q_units + 2 * kv_units, 1, piece, &begin, &end);
     for (int i = 0; i < 3; i++) {
         const projection *p = &all[i];
         int32_t units = i == 0 ? q_units : kv_units;
@@ -324,7 +339,7 @@ static void add_product_piece(void *arg, int piece, int member)
     int32_t width = s->params->n_embd;
     int begin, end;
     (void)member;
-    linn_share(width, TILE_ROWS, piece, g->n_pieces, &begin, &end);
+    share_out(g, width, TILE_ROWS, piece, &begin, &end);
     multiply(s, g->w, g->a, begin, end, s->y, width);
     for (int32_t j = 0; j < g->t->n; j++) {
         size_t at = (size_t)j * (size_t)width + (size_t)begin;
@@ -349,7 +364,7 @@ static void gate_and_up_piece(void *arg, int piece, int member)
     int32_t n = g->t->n, n_ff = s->params->n_ff, part = PART / n / LINN_ROW_GRAIN * LINN_ROW_GRAIN;
     int begin, end;
     (void)member;
-    linn_share(n_ff, TILE_ROWS, piece, g->n_pieces, &begin, &end);
+    share_out(g, n_ff, TILE_ROWS, piece, &begin, &end);
     for (int32_t b = begin, e; b < end; b = e) {
         e = end - b < part ? end : b + part;
         multiply(s, &w->gate, g->a, b, e, s->gate, n_ff);
@@ -399,7 +414,7 @@ static void logits_piece(void *arg, int piece, int member)
     const linn_workspace *s = g->s;
     int begin, end;
     (void)member;
-    linn_share(s->params->n_vocab, TILE_ROWS, piece, g->n_pieces, &begin, &end);
+    share_out(g, s->params->n_vocab, TILE_ROWS, piece, &begin, &end);
     multiply(s, g->w, g->a, begin, end, s->logits, s->params->n_vocab);
 }
 
