@@ -107,11 +107,18 @@ static int32_t gather(const linn_workspace *s, linn_cpu_scratch *mine, const lin
     return last;
 }
 
+static const linn_session *session_of(const linn_workspace *s, const linn_cpu_plan *plan,
+                                      int32_t run)
+{
+    return s->rows[plan->row[plan->begin[run]]].session;
+}
+
+/* then: what this member does next, whose first page is asked for in time; NULL: something else */
 static void attend_queries(const linn_workspace *s, linn_cpu_scratch *mine, int32_t layer,
-                           const linn_cpu_plan *plan, const queries *t)
+                           const linn_cpu_plan *plan, const queries *t, const queries *then)
 {
     size_t head_dim = (size_t)s->params->head_dim;
-    const linn_session *session = s->rows[plan->row[plan->begin[t->run]]].session;
+    const linn_session *session = session_of(s, plan, t->run);
     const linn_store *store = session->pool->store;
     int32_t last = gather(s, mine, plan, t, store->type == LINN_KV_Q8_0);
     linn_attend a = {
@@ -137,6 +144,8 @@ static void attend_queries(const linn_workspace *s, linn_cpu_scratch *mine, int3
         a.next = 0;
         if (first + LINN_KV_PAGE <= last)
             a.next = tile_of(session, layer, t->kv_head, first + LINN_KV_PAGE) - tile;
+        else if (then)
+            a.next = tile_of(session_of(s, plan, then->run), layer, then->kv_head, 0) - tile;
         s->kernels->attend(&a);
     }
     for (int32_t j = 0; j < t->n; j++)
@@ -175,12 +184,19 @@ void linn_cpu_attend(const linn_workspace *s, int32_t layer, const linn_cpu_plan
 {
     int begin, end;
     linn_share(linn_cpu_attend_tasks(s, plan), 1, piece, n_pieces, &begin, &end);
+    queries now = {0}, then;
     for (int32_t run = 0, task = 0; run < plan->n_runs && task < end; run++) {
         int32_t n = queries_of(s, plan, run), each = queries_each(s, plan, n);
         for (int32_t head = 0; head < s->params->n_kv_heads; head++)
-            for (int32_t at = 0; at < n; at += each, task++)
-                if (task >= begin && task < end)
-                    attend_queries(s, &s->scratch[member], layer, plan,
-                                   &(queries){run, head, at, n - at < each ? n - at : each});
+            for (int32_t at = 0; at < n; at += each, task++) {
+                if (task < begin || task >= end)
+                    continue;
+                then = (queries){run, head, at, n - at < each ? n - at : each};
+                if (now.n > 0)
+                    attend_queries(s, &s->scratch[member], layer, plan, &now, &then);
+                now = then;
+            }
     }
+    if (now.n > 0)
+        attend_queries(s, &s->scratch[member], layer, plan, &now, NULL);
 }
