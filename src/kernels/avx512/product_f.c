@@ -40,6 +40,7 @@ static ALWAYS_INLINE void tile(const linn_plain_tile *t, int columns, int groups
             t->first ? _mm512_setzero_ps() : _mm512_load_ps(t->lanes + 16 * (c * pairs + p));
     const char *w = t->w, *soon = t->soon;
     const float *x = t->x;
+    UNROLL4
     for (size_t s = 0; s < t->n_steps; s++, w += step, soon += t->soon_step, x += LINN_PACK_STEP) {
         __m512 a[COLUMNS];
         UNROLL

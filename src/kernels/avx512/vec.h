@@ -5,6 +5,13 @@
 
 #include "kernels/avx2/vec.h"
 
+/* Before a loop along memory: the processor reads further ahead of loads that take longer steps. */
+#ifndef __clang__
+#define UNROLL4 _Pragma("GCC unroll 4")
+#else
+#define UNROLL4 _Pragma("clang loop unroll_count(4)")
+#endif
+
 /* Bits of the first n of 16 lanes (all for n > 16, none for n < 0). */
 static inline __mmask16 first_lanes16(int32_t n)
 {
