@@ -1,8 +1,9 @@
 /* measure.c - what this machine can do at best: how fast it reads memory, the floor
  * under a forward pass, which reads every weight once; and how fast its kernels multiply.
  *
- * Memory: each thread sums its own contiguous share, as a product reads its own rows. The
- * buffer is written first, so that every page is there and none is the zero page.
+ * Memory: each thread sums its own contiguous share, as a product reads its own rows, with and
+ * without prefetching, since either reads more somewhere. The buffer is written first, so that
+ * every page is there and none is the zero page.
  *
  * Products: of weights made by the type's own encoder, so that scales are like real ones;
  * the matrix repeats the few rows that were encoded. Members wait for each other after
@@ -23,14 +24,15 @@
 enum {
     LANES = 8,    /* words of a cache line */
     GRAIN = 4096, /* words that are not split */
-    AHEAD = 512,  /* words prefetched before they are read: what reads most on the machines seen */
+    AHEAD = 512,  /* words prefetched before they are read */
     PIECES = 16,  /* of a member */
 };
 
 typedef struct job {
     uint64_t *words; /* [n] */
     size_t n;        /* a multiple of GRAIN */
-    uint64_t *sums;  /* [members], so that nothing is optimised away */
+    bool prefetch;
+    uint64_t *sums; /* [members], so that nothing is optimised away */
     int n_pieces;
 } job;
 
@@ -58,7 +60,8 @@ static void read_share(void *arg, int piece, int member)
     uint64_t lanes[LANES] = {0}, sum = 0;
     share_of(j, piece, &begin, &end);
     for (size_t i = begin; i < end; i += LANES) {
-        __builtin_prefetch(&j->words[i + AHEAD < end ? i + AHEAD : i]);
+        if (j->prefetch)
+            __builtin_prefetch(&j->words[i + AHEAD < end ? i + AHEAD : i]);
         for (size_t l = 0; l < LANES; l++)
             lanes[l] += j->words[i + l];
     }
@@ -86,7 +89,8 @@ int linn_measure_memory(linn_engine *e, size_t bytes, int rounds, double *bytes_
     }
     linn_pool_run(e->pool, j.n_pieces, fill, &j);
     int64_t least = INT64_MAX;
-    for (int r = 0; r < rounds; r++) {
+    for (int r = 0; r < 2 * rounds; r++) {
+        j.prefetch = r % 2 == 0;
         int64_t start = linn_now_ns();
         linn_pool_run(e->pool, j.n_pieces, read_share, &j);
         int64_t took = linn_now_ns() - start;
