@@ -48,7 +48,7 @@ typedef struct stage {
  * them for each weight. */
 enum {
     PIECE_WORK = 1 << 16,           /* at least */
-    MEMBER_PIECES = 8,              /* at most */
+    MEMBER_PIECES = 9,              /* at most */
     ROW_WORK = 100,                 /* to decode, normalise or quantise a value */
     KEY_WORK = 10,                  /* for each number of K and V and query */
     TILE_ROWS = 2 * LINN_ROW_GRAIN, /* of the widest kernels: not to be parted without need */
@@ -74,10 +74,10 @@ static void run_stage(stage *g, double work, int32_t most, linn_pool_fn fn)
 }
 
 /* Which of n items a piece is about, `grain` items not to be parted. Of a full stage, a member's
- * pieces become smaller to its end, so that who is done first need not wait for a large one. */
+ * last two pieces are half as large as the others, so that who is done first waits less. */
 static void share_out(const stage *g, int32_t n, int32_t grain, int piece, int *begin, int *end)
 {
-    static const int8_t sixteenths[MEMBER_PIECES + 1] = {0, 3, 6, 8, 10, 12, 14, 15, 16};
+    static const int8_t sixteenths[MEMBER_PIECES + 1] = {0, 2, 4, 6, 8, 10, 12, 14, 15, 16};
     int threads = linn_pool_threads(g->s->pool), member = piece / MEMBER_PIECES, unused;
     if (g->n_pieces < threads * MEMBER_PIECES) {
         linn_share(n, grain, piece, g->n_pieces, begin, end);
