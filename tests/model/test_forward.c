@@ -147,6 +147,46 @@ static void every_number_of_threads(void **state)
     }
 }
 
+/* So wide that every product is shared out in as many pieces as there can be, of all sizes. */
+static void full_stages(void **state)
+{
+    (void)state;
+    enum { N = 34 };
+    synthetic s = synthetic_small("llama");
+    s.type = LINN_TYPE_Q8_0;
+    s.n_embd = 960;
+    s.n_heads = s.n_kv_heads = 30;
+    s.n_ff = 992;
+    s.n_vocab = 1301;
+    s.n_layers = 1;
+    char *path = temporary_path();
+    linn_error err;
+    if (synthetic_make(&s, path, &err) != LINN_OK)
+        fail_msg("%s", err.message);
+    linn_token ids[N];
+    random_ids(9, s.n_vocab, ids, N);
+    float *want = NULL;
+    for (int n = 1; n <= 3; n++) {
+        linn_engine *e = open_engine(n, LINN_CPU_ANY);
+        linn_model *m = open_model(e, path);
+        for (int32_t width = 1; width <= N; width += N - 1) {
+            float *got = logits_of(m, LINN_KV_F16, ids, N, width);
+            if (!want) {
+                want = got;
+                continue;
+            }
+            char what[64];
+            snprintf(what, sizeof what, "width %d, %d threads", width, n);
+            same_rows(what, m, want, got, N);
+            free(got);
+        }
+        linn_model_free(m);
+        linn_engine_free(e);
+    }
+    free(want);
+    free_path(path);
+}
+
 static void every_instruction_set(void **state)
 {
     (void)state;
@@ -567,6 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_width),
         cmocka_unit_test(every_number_of_threads),
+        cmocka_unit_test(full_stages),
         cmocka_unit_test(every_instruction_set),
         cmocka_unit_test(chunks_of_river),
         cmocka_unit_test(sessions_mixed_in_one_pass),
