@@ -10,6 +10,12 @@ static int32_t tile_width(int32_t n, int32_t most)
     return (n + tiles - 1) / tiles;
 }
 
+/* Rows that n columns of a panel are multiplied with at a time. */
+static int32_t tile_rows(const linn_walk *f, int32_t n)
+{
+    return f->groups[(n < f->columns ? n : f->columns) - 1] * LINN_PACK_ROWS;
+}
+
 static const uint8_t *prefetch(const uint8_t *at, size_t lines)
 {
     for (; lines > 0; lines--, at += LINN_PACK_LINE)
@@ -20,7 +26,7 @@ static const uint8_t *prefetch(const uint8_t *at, size_t lines)
 /* Unpacks a chunk of the groups of a tile, which is of the unpacked from then on. */
 static void unpack(const linn_walk *f, linn_tile *t, uint8_t (*lines)[LINN_CHUNK_BYTES])
 {
-    for (int g = 0; g < f->groups; g++)
+    for (int g = 0; g < f->groups[0]; g++)
         f->unpack(t->heads + (size_t)g * t->heads_stride, t->bodies + (size_t)g * t->bodies_stride,
                   t->n_blocks, lines[g]);
     t->bodies = lines[0];
@@ -45,19 +51,19 @@ static void multiply_chunks(const linn_walk *f, const linn_tile *t, int32_t n)
         u.d += b;
         u.sums += b * f->block / 16;
         const uint8_t *ahead[LINN_TILE_GROUPS];
-        for (int g = 0; g < f->groups; g++)
+        for (int g = 0; g < f->groups[0]; g++)
             ahead[g] = u.bodies + (size_t)g * t->bodies_stride + chunk * f->body;
         if (!direct)
             unpack(f, &u, lines);
         for (int32_t left = n, width; left > 0; left -= width) {
             width = tile_width(left, f->columns);
-            for (int g = 0; g < f->groups; g++)
+            for (int g = 0; g < f->groups[0]; g++)
                 ahead[g] = prefetch(ahead[g], share);
             (direct ? f->direct : f->unpacked)[width - 1](&u);
             u.q += (size_t)width * u.q_stride;
             u.d += (size_t)width * u.d_stride;
             u.sums += (size_t)width * u.s_stride;
-            u.acc += (size_t)width * (size_t)f->groups * LINN_PACK_ROWS;
+            u.acc += (size_t)width * (size_t)f->groups[0] * LINN_PACK_ROWS;
         }
     }
 }
@@ -68,7 +74,7 @@ static void multiply_panel(const linn_walk *f, const linn_matrix *w, linn_tile t
 {
     size_t heads = linn_packed_heads(t.n_blocks, f->head);
     size_t group = linn_packed_group(t.n_blocks, f->head, f->body);
-    int32_t rows = f->groups * LINN_PACK_ROWS;
+    int32_t rows = tile_rows(f, n);
     for (int32_t i = begin; i < end; i += rows) {
         int32_t stored = end - i < rows ? end - i : rows;
         t.heads = (const uint8_t *)w->packed + (size_t)(i / LINN_PACK_ROWS) * group;
@@ -89,7 +95,7 @@ void linn_walk_product(const linn_walk *f, const linn_matrix *w, const linn_acts
 {
     _Alignas(64) float acc[LINN_PANEL_COLUMNS * LINN_TILE_GROUPS * LINN_PACK_ROWS];
     size_t k = (size_t)a->k, n_blocks = k / f->block;
-    int32_t rows = f->groups * LINN_PACK_ROWS;
+    int32_t rows = tile_rows(f, a->n);
     int32_t fit = (int32_t)(LINN_PANEL_BYTES / linn_packed_group(n_blocks, f->head, f->body));
     int32_t panel = fit * LINN_PACK_ROWS > rows ? fit * LINN_PACK_ROWS / rows * rows : rows;
     for (int32_t p = begin; p < end; p += panel) {

@@ -47,7 +47,8 @@ typedef void (*linn_tile_fn)(const linn_tile *t);
 /* A format as a table multiplies it. */
 typedef struct linn_walk {
     size_t block, head, body;                 /* values; bytes of a group's */
-    int columns, groups;                      /* of a tile; columns: at most */
+    int columns;                              /* of a tile, at most */
+    int groups[LINN_TILE_COLUMNS];            /* of a tile of 1, 2, ...; all equal with `unpack` */
     linn_tile_fn direct[LINN_TILE_COLUMNS];   /* for 1, 2, ... columns */
     linn_tile_fn unpacked[LINN_TILE_COLUMNS]; /* the same, from what `unpack` wrote */
     size_t unpack_from;                       /* so many tiles of a panel: 2 or more */

@@ -41,7 +41,7 @@ static_assert((int)TILE_COLUMNS <= (int)LINN_TILE_COLUMNS, "the walk has room fo
                                        .head = LINN_PACK_##NAME##_HEAD,                    \
                                        .body = LINN_PACK_##NAME##_BODY,                    \
                                        .columns = TILE_COLUMNS,                            \
-                                       .groups = 1,                                        \
+                                       .groups = {1, 1, 1, 1},                             \
                                        .direct = {name##_1, name##_2, name##_3, name##_4}, \
                                        __VA_ARGS__};                                       \
         linn_walk_product(&walk, w, a, begin, end, y, y_stride);                           \

@@ -24,7 +24,6 @@
 enum {
     BLOCK = 32,
     QUADS = 8,
-    FEW_COLUMNS = 2,     /* memory is the limit for so many */
     PAIR_COLUMNS = 4,    /* two blocks a turn for so many (Q8_0: one): memory is read sooner */
     STREAM_AHEAD = 2048, /* bytes to prefetch */
 };
@@ -150,9 +149,9 @@ static ALWAYS_INLINE void tile(const linn_tile *t, int groups, int columns, form
         _mm512_store_ps(t->acc + LINN_PACK_ROWS * (groups * c + g), acc[c][g]);
 }
 
-PRODUCT(Q8_0, q8_0, BLOCK)
-PRODUCT(IQ4_NL, iq4_nl, BLOCK)
-PRODUCT(Q4_0, q4_0, BLOCK)
-PRODUCT(Q4_1, q4_1, BLOCK)
-PRODUCT(Q5_0, q5_0, BLOCK)
-PRODUCT(Q5_1, q5_1, BLOCK)
+PRODUCT(Q8_0, q8_0, BLOCK, 2)
+PRODUCT(IQ4_NL, iq4_nl, BLOCK, 2)
+PRODUCT(Q4_0, q4_0, BLOCK, 2)
+PRODUCT(Q4_1, q4_1, BLOCK, 2)
+PRODUCT(Q5_0, q5_0, BLOCK, 2)
+PRODUCT(Q5_1, q5_1, BLOCK, 2)

@@ -16,7 +16,7 @@
 
 enum {
     TILE_COLUMNS = 8,
-    NARROW_COLUMNS = 2,
+    FEW_COLUMNS = 2,     /* memory is the limit for so many */
     NARROW_AHEAD = 6144, /* bytes that narrow tiles prefetch ahead */
     GROUPS = 2,
     LINE = LINN_PACK_LINE,
@@ -70,55 +70,35 @@ static ALWAYS_INLINE __m512i bits(__m512i x, int from, int count, int to)
 /* The compiler may keep no memory in registers over this. */
 #define FORGET_MEMORY() __asm__ volatile("" ::: "memory")
 
-/* Tiles of a format by the template tile(t, groups, columns, format) in the same file, and a walk
- * over them. */
-#define TILE(name, groups, columns, NAME)                       \
-    static void name##_##groups##_##columns(const linn_tile *t) \
-    {                                                           \
-        tile(t, groups, columns, NAME);                         \
+/* Defines the tiles of a format, by the template tile(t, groups, columns, format) in the same file,
+ * and its product. few: groups of a tile of one or two columns. */
+#define TILE(name, groups, columns, NAME)            \
+    static void name##_##columns(const linn_tile *t) \
+    {                                                \
+        tile(t, groups, columns, NAME);              \
     }
-#define WALK(NAME, name, values, n, ...)       \
-    static const linn_walk name##_walk_##n = { \
-        .block = (values),                     \
-        .head = LINN_PACK_##NAME##_HEAD,       \
-        .body = LINN_PACK_##NAME##_BODY,       \
-        .groups = n,                           \
-        __VA_ARGS__,                           \
-    };
-#define WIDE_WALK(NAME, name, values)                                                       \
-    TILE(name, 2, 1, NAME)                                                                  \
-    TILE(name, 2, 2, NAME)                                                                  \
-    TILE(name, 2, 3, NAME)                                                                  \
-    TILE(name, 2, 4, NAME)                                                                  \
-    TILE(name, 2, 5, NAME)                                                                  \
-    TILE(name, 2, 6, NAME)                                                                  \
-    TILE(name, 2, 7, NAME)                                                                  \
-    TILE(name, 2, 8, NAME)                                                                  \
-    WALK(NAME, name, values, 2, .columns = TILE_COLUMNS,                                    \
-         .direct = {name##_2_1, name##_2_2, name##_2_3, name##_2_4, name##_2_5, name##_2_6, \
-                    name##_2_7, name##_2_8})
-#define NARROW_WALK(NAME, name, values) \
-    TILE(name, 1, 1, NAME)              \
-    TILE(name, 1, 2, NAME)              \
-    WALK(NAME, name, values, 1, .columns = NARROW_COLUMNS, .direct = {name##_1_1, name##_1_2})
-
-/* Defines a format's product, by tiles of two groups only, */
-#define PRODUCT(NAME, name, values)                                                          \
-    WIDE_WALK(NAME, name, values)                                                            \
+#define PRODUCT(NAME, name, values, few)                                                     \
+    TILE(name, few, 1, NAME)                                                                 \
+    TILE(name, few, 2, NAME)                                                                 \
+    TILE(name, 2, 3, NAME)                                                                   \
+    TILE(name, 2, 4, NAME)                                                                   \
+    TILE(name, 2, 5, NAME)                                                                   \
+    TILE(name, 2, 6, NAME)                                                                   \
+    TILE(name, 2, 7, NAME)                                                                   \
+    TILE(name, 2, 8, NAME)                                                                   \
     void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
                                     int32_t end, float *y, size_t y_stride)                  \
     {                                                                                        \
-        linn_walk_product(&name##_walk_2, w, a, begin, end, y, y_stride);                    \
-    }
-/* or by narrow tiles where they do. */
-#define PRODUCT_WITH_NARROW(NAME, name, values)                                              \
-    WIDE_WALK(NAME, name, values)                                                            \
-    NARROW_WALK(NAME, name, values)                                                          \
-    void linn_avx512_product_##name(const linn_matrix *w, const linn_acts *a, int32_t begin, \
-                                    int32_t end, float *y, size_t y_stride)                  \
-    {                                                                                        \
-        const linn_walk *walk = a->n <= NARROW_COLUMNS ? &name##_walk_1 : &name##_walk_2;    \
-        linn_walk_product(walk, w, a, begin, end, y, y_stride);                              \
+        static const linn_walk walk = {                                                      \
+            .block = (values),                                                               \
+            .head = LINN_PACK_##NAME##_HEAD,                                                 \
+            .body = LINN_PACK_##NAME##_BODY,                                                 \
+            .columns = TILE_COLUMNS,                                                         \
+            .groups = {few, few, 2, 2, 2, 2, 2, 2},                                          \
+            .direct = {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, \
+                       name##_8},                                                            \
+        };                                                                                   \
+        linn_walk_product(&walk, w, a, begin, end, y, y_stride);                             \
     }
 
 #endif

@@ -68,7 +68,7 @@ static ALWAYS_INLINE float32x4_t scale4(const uint8_t *d, int part)
             .head = LINN_PACK_##NAME##_HEAD,                                               \
             .body = LINN_PACK_##NAME##_BODY,                                               \
             .columns = TILE_COLUMNS,                                                       \
-            .groups = 1,                                                                   \
+            .groups = {1, 1, 1, 1},                                                        \
             .direct = {name##_1, name##_2, name##_3, name##_4},                            \
         };                                                                                 \
         linn_walk_product(&walk, w, a, begin, end, y, y_stride);                           \
