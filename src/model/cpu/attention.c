@@ -148,13 +148,9 @@ static void attend_queries(const linn_workspace *s, linn_cpu_scratch *mine, int3
             a.next = tile_of(session_of(s, plan, then->run), layer, then->kv_head, 0) - tile;
         s->kernels->attend(&a);
     }
-    for (int32_t j = 0; j < t->n; j++) {
-        const float *acc = mine->acc + (size_t)j * head_dim;
-        const float l = mine->l[j];
-        float *out = mine->out[j];
+    for (int32_t j = 0; j < t->n; j++)
         for (size_t d = 0; d < head_dim; d++)
-            out[d] = acc[d] / l;
-    }
+            mine->out[j][d] = mine->acc[(size_t)j * head_dim + d] / mine->l[j];
 }
 
 /* Queries of a task: of all heads that share a KV head. With fewer pairs of run and KV head than
